@@ -1,0 +1,53 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus, so that `kubectl wait` and
+// GitOps tools read them: Reconciling and Stalled are present only while they are True.
+const (
+	// ConditionReady is True when the object is fully realised on running hosts.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while work towards the observed generation goes on.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when work cannot go on until a user changes something.
+	ConditionStalled = "Stalled"
+	// ConditionPrepared is True when everything that a host without a running system can hold
+	// (files, enablement) is in place.
+	ConditionPrepared = "Prepared"
+	// ConditionConflicted is True on NodeConfigs of equal priority that select the same node.
+	ConditionConflicted = "Conflicted"
+
+	// Health of the components of a node, in the order of the chain.
+	ConditionFlannelHealthy   = "FlannelHealthy"
+	ConditionDockerHealthy    = "DockerHealthy"
+	ConditionCRIHealthy       = "CRIHealthy"
+	ConditionKubeletHealthy   = "KubeletHealthy"
+	ConditionKubeProxyHealthy = "KubeProxyHealthy"
+)
+
+// Reasons of conditions and events. Each is one word of the field's vocabulary, is used for the
+// condition and the event alike, and is listed in docs/reference/conditions.md.
+const (
+	ReasonSucceeded        = "Succeeded"
+	ReasonProgressing      = "Progressing"
+	ReasonWaiting          = "Waiting"
+	ReasonPaused           = "Paused"
+	ReasonOfflineRoot      = "OfflineRoot"
+	ReasonNoRevision       = "NoRevision"
+	ReasonNoNodes          = "NoNodes"
+	ReasonNetworkNotFound  = "NetworkNotFound"
+	ReasonNetworkChanged   = "NetworkChangeRefused"
+	ReasonSecretNotFound   = "SecretNotFound"
+	ReasonPriorityConflict = "PriorityConflict"
+	ReasonInvalid          = "Invalid"
+	ReasonRevisionTooLarge = "RevisionTooLarge"
+	ReasonApplyFailed      = "ApplyFailed"
+	ReasonComponentMissing = "ComponentMissing"
+	ReasonUnitMissing      = "UnitMissing"
+	ReasonNodesFailed      = "NodesFailed"
+	ReasonUnitActive       = "UnitActive"
+	ReasonUnitNotActive    = "UnitNotActive"
+
+	// Reasons of a node on which a revision cannot be rendered.
+	ReasonInterfaceNotFound  = "InterfaceNotFound"
+	ReasonInterfaceAmbiguous = "InterfaceAmbiguous"
+	ReasonVersionUnsupported = "VersionUnsupported"
+)

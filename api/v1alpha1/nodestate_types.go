@@ -1,0 +1,175 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// NodeStateSpec is what a node is assigned. The manager writes it.
+type NodeStateSpec struct {
+	// config is the name of the NodeConfig that governs the node.
+	// Example: "workers".
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Config string `json:"config,omitempty"`
+	// revision is the name of the ControllerRevision in seedbed-system that the
+	// node is to be at.
+	// Example: "workers-6f9c4d7b21".
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Revision string `json:"revision,omitempty"`
+	// secrets pins the Secrets the revision refers to, so that rotating one is a
+	// rollout.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Secrets []PinnedSecret `json:"secrets,omitempty"`
+}
+
+// PinnedSecret is one version of a Secret in seedbed-system.
+type PinnedSecret struct {
+	// name of the Secret.
+	// Example: "cluster-ca".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// uid of the Secret, as the API server gave it.
+	// Example: "0a1e3c2b-6a0c-4c55-9f0e-1f3f0f5b7f0a".
+	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	UID types.UID `json:"uid"`
+	// resourceVersion of the Secret.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ResourceVersion string `json:"resourceVersion"`
+}
+
+// DisruptionName is what a plan costs at most: None, Reload, Restart,
+// Recreate or Reboot.
+// +kubebuilder:validation:Enum=None;Reload;Restart;Recreate;Reboot
+type DisruptionName string
+
+// ApplyStatus is the last pass that changed something or failed.
+type ApplyStatus struct {
+	// started is when the pass began.
+	// +required
+	Started metav1.Time `json:"started"`
+	// finished is when the pass ended.
+	// +required
+	Finished metav1.Time `json:"finished"`
+	// steps that were planned.
+	// +optional
+	Steps int32 `json:"steps,omitempty"`
+	// changed is how many steps changed the host.
+	// +optional
+	Changed int32 `json:"changed,omitempty"`
+	// deferred is how many steps wait for the host to run (OfflineRoot).
+	// +optional
+	Deferred int32 `json:"deferred,omitempty"`
+	// failed is how many steps failed or were not tried because one before them
+	// failed.
+	// +optional
+	Failed int32 `json:"failed,omitempty"`
+	// disruption is the most that any of the steps cost.
+	// +optional
+	Disruption DisruptionName `json:"disruption,omitempty"`
+}
+
+// DriftStatus counts what somebody else changed and the agent put right.
+type DriftStatus struct {
+	// corrected is how many resources were put right since the agent's ledger
+	// began.
+	// +optional
+	// +kubebuilder:default=0
+	Corrected int64 `json:"corrected"`
+	// last resource that was put right.
+	// +optional
+	Last *DriftRecord `json:"last,omitempty"`
+}
+
+// DriftRecord is one resource that was put right.
+type DriftRecord struct {
+	// what was changed.
+	// Example: "file /etc/docker/daemon.json".
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	What string `json:"what"`
+	// when it was put right.
+	// +required
+	When metav1.Time `json:"when"`
+}
+
+// NodeStateStatus is what a node's agent reports. Only that agent writes it.
+type NodeStateStatus struct {
+	// observedGeneration is the generation of the spec that the conditions are
+	// about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// facts the agent found on the host.
+	// +optional
+	Facts *Facts `json:"facts,omitempty"`
+	// revision the host is at: set once every step of it that can be taken has
+	// been taken.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Revision string `json:"revision,omitempty"`
+	// secrets the host is at, as the spec pinned them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Secrets []PinnedSecret `json:"secrets,omitempty"`
+	// apply is the last pass that changed something or failed.
+	// +optional
+	Apply *ApplyStatus `json:"apply,omitempty"`
+	// drift counts what somebody else changed and the agent put right.
+	// +optional
+	Drift *DriftStatus `json:"drift,omitempty"`
+	// conditions: Prepared, Ready, Reconciling, Stalled and the health of each
+	// component.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// NodeState is one machine: what it is assigned (spec, written by the
+// manager) and what its agent reports (status). Its labels decide which
+// NodeConfig governs it; they come from whoever registered the node, and the
+// node cannot change them.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,path=nodestates,singular=nodestate,categories=seedbed
+// +kubebuilder:printcolumn:name="Config",type=string,JSONPath=`.spec.config`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.revision`
+// +kubebuilder:printcolumn:name="Wanted",type=string,JSONPath=`.spec.revision`,priority=1
+// +kubebuilder:printcolumn:name="Prepared",type=string,JSONPath=`.status.conditions[?(@.type=="Prepared")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Drift",type=integer,JSONPath=`.status.drift.corrected`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",messageExpression="'metadata.name ' + self.metadata.name + ' is longer than 63 characters: shorten it'"
+type NodeState struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what the node is assigned; the manager writes it.
+	// +optional
+	Spec NodeStateSpec `json:"spec,omitempty"`
+	// status is what the node's agent reports.
+	// +optional
+	Status NodeStateStatus `json:"status,omitempty"`
+}
+
+// NodeStateList is a list of NodeStates.
+// +kubebuilder:object:root=true
+type NodeStateList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NodeState `json:"items"`
+}

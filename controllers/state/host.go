@@ -1,0 +1,170 @@
+package state
+
+import (
+	"io/fs"
+	"maps"
+	"slices"
+)
+
+// Host is what a machine is to be (desired) or what it was seen to be (observed). One type serves
+// both, so that a difference is symmetric. A resource that is not in a map is, in a desired host,
+// not managed and, in an observed host, absent.
+type Host struct {
+	// Files by absolute, clean path on the host.
+	Files map[string]File
+	// Units by full systemd unit name, such as "docker.service".
+	Units map[string]Unit
+	// Sysctls by dotted name; the value as the kernel prints it, fields separated by one space.
+	Sysctls map[string]string
+	// Modules by name with underscores, such as "br_netfilter".
+	Modules map[string]Module
+	// Chains of iptables by "table/CHAIN", such as "filter/FORWARD".
+	Chains map[string]Chain
+	// Unknown is observed only: resources that could not be looked at, and why. They are neither
+	// present nor absent, so nothing may be done to them.
+	Unknown map[Ref]string
+}
+
+// New returns an empty host whose maps can be written to.
+func New() Host {
+	return Host{
+		Files:   map[string]File{},
+		Units:   map[string]Unit{},
+		Sysctls: map[string]string{},
+		Modules: map[string]Module{},
+		Chains:  map[string]Chain{},
+		Unknown: map[Ref]string{},
+	}
+}
+
+// FileType is the kind of directory entry found at a path.
+type FileType string
+
+const (
+	// Regular is a regular file; the only type that is ever desired.
+	Regular FileType = ""
+	// Symlink is a symbolic link. It is replaced, never followed, and put back by a removal.
+	Symlink FileType = "symlink"
+	// Directory is a folder. A managed file is never written over one.
+	Directory FileType = "directory"
+	// Special is a FIFO, socket or device. It is never opened and never replaced.
+	Special FileType = "special"
+)
+
+// File is a regular file, or in an observed host whatever stands at its path.
+type File struct {
+	Content []byte
+	// Mode is the permission bits, with setuid, setgid and sticky as fs.FileMode has them.
+	Mode fs.FileMode
+	// Owner and Group are names, or decimal ids where no name is known.
+	Owner, Group string
+	// Type is Regular in every desired host.
+	Type FileType
+	// Target of a symbolic link; observed only.
+	Target string
+	// Secret content is never printed, logged or diffed. Desired only.
+	Secret bool
+	// Component the file belongs to; desired only. It orders the plan.
+	Component Component
+}
+
+// Module is a kernel module that is loaded or built in.
+type Module struct{}
+
+// Chain is a built-in iptables chain.
+type Chain struct {
+	// Policy is ACCEPT or DROP.
+	Policy string
+}
+
+// Enablement says whether a unit is started at boot, in systemd's words.
+type Enablement string
+
+const (
+	EnablementUnmanaged Enablement = ""
+	Enabled             Enablement = "enabled"
+	Disabled            Enablement = "disabled"
+	Masked              Enablement = "masked"
+	// Static units have no [Install] section; they can be neither enabled nor disabled.
+	Static Enablement = "static"
+)
+
+// Activity is a unit's ActiveState, in systemd's words.
+type Activity string
+
+const (
+	ActivityUnmanaged Activity = ""
+	Active            Activity = "active"
+	Inactive          Activity = "inactive"
+	Activating        Activity = "activating"
+	Failed            Activity = "failed"
+)
+
+// Unit is the state of a systemd unit. Its unit file and drop-ins are Files.
+type Unit struct {
+	Enablement Enablement
+	Activity   Activity
+	// Missing is observed only: systemd knows no such unit.
+	Missing bool
+	// NeedsReload is observed only: the unit's files have changed since systemd read them
+	// (NeedDaemonReload of org.freedesktop.systemd1(5)).
+	NeedsReload bool
+	// Invocation is observed only: systemd's id of the unit's current run, which changes with
+	// every start. Empty when the unit has not been started.
+	Invocation string
+	// Inputs is desired only: what the running unit must have been started with.
+	Inputs []Input
+	// Needs is desired only: resources that must be in place before the unit is started, besides
+	// the files of its inputs and the units of the components before its own.
+	Needs []Ref
+	// Component the unit belongs to; desired only. It orders the plan.
+	Component Component
+}
+
+// Input is one thing a running unit has read, such as its unit file or a group of keys of its
+// configuration. When the hash it was started with differs, the unit is owed the disruption.
+type Input struct {
+	// Name for the plan's reason, such as "/etc/docker/daemon.json (live keys)".
+	Name string
+	// Path of the file it comes from; a unit step waits for that file's step.
+	Path string
+	// Hash is the hex SHA-256 of what the unit reads.
+	Hash string
+	// Disruption that makes the unit read it again: Reload, Restart or Recreate.
+	Disruption Disruption
+}
+
+// Component orders the chain: a component's steps come after those of the components before it.
+type Component string
+
+// The components, in the order of the chain (design: modules and sysctls, flanneld, docker-opts,
+// dockerd, cri-dockerd, kubelet, kube-proxy; what a user adds comes last).
+const (
+	ComponentHost       Component = "host"
+	ComponentFlannel    Component = "flannel"
+	ComponentDockerOpts Component = "docker-opts"
+	ComponentDocker     Component = "docker"
+	ComponentCRIDockerd Component = "cri-dockerd"
+	ComponentKubelet    Component = "kubelet"
+	ComponentKubeProxy  Component = "kube-proxy"
+	ComponentUser       Component = "user"
+)
+
+// Components in the order of the chain.
+var Components = []Component{
+	ComponentHost, ComponentFlannel, ComponentDockerOpts, ComponentDocker,
+	ComponentCRIDockerd, ComponentKubelet, ComponentKubeProxy, ComponentUser,
+}
+
+// Rank is the component's place in the chain; unknown components come last.
+func (c Component) Rank() int {
+	if i := slices.Index(Components, c); i >= 0 {
+		return i
+	}
+	return len(Components)
+}
+
+// SortedKeys returns a map's keys in order, for output that is the same each time.
+func SortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}
