@@ -1,0 +1,104 @@
+package resolve
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+const defaultMaxPods = 110
+
+func (r *resolver) kubelet() {
+	spec, k := orZero(r.in.Revision.Node.Kubelet), &r.node.Kubelet
+	k.Address = r.bind("kubelet.bindAddress", spec.BindAddress)
+	k.ClientCA = r.certificates("kubelet.clientCASecretRef", spec.ClientCASecretRef)
+	k.BootstrapToken = r.token("kubelet.bootstrapTokenSecretRef", spec.BootstrapTokenSecretRef)
+	k.MaxPods = or(spec.MaxPods, defaultMaxPods)
+	r.serving(orZero(spec.Serving))
+	r.failCgroupV1(spec.FailCgroupV1)
+	r.registration(orZero(r.in.Revision.Node.Node))
+	k.DisableWebSockets = r.badWebSockets()
+	owned := kubeletFields
+	if k.DisableWebSockets {
+		owned = with(owned, "featureGates."+WebSocketGate, "the versions on this node: cri-dockerd up to 0.4.3 breaks kubectl exec otherwise (SB031)")
+	}
+	k.Config = r.freeform("kubelet.config", spec.Config, &kubeletv1beta1.KubeletConfiguration{},
+		kubeletv1beta1.SchemeGroupVersion.String(), "KubeletConfiguration", owned)
+	r.since("kubelet.config", "KubeletConfiguration", k.Config, kubeletFieldSince, k.Version)
+	k.ExtraArgs = r.extraArgs("kubelet.extraArgs", spec.ExtraArgs, kubeletFlags, k.Version)
+	k.PackageArgs = r.packageArgs(v1alpha1.ComponentKubelet, kubeletFlags)
+}
+
+// WebSocketGate is the kubelet's feature gate of SB031, on by default since 1.36.
+const WebSocketGate = "ExtendWebSocketsToKubelet"
+
+// badWebSockets is true for the pairs of versions where kubectl exec fails: cri-dockerd up to
+// 0.4.3 returns a streaming URL without a scheme, which the kubelet's WebSocket path does not fill
+// in (SB031).
+func (r *resolver) badWebSockets() bool {
+	kubelet, cri := r.node.Kubelet.Version, r.node.CRIDockerd.Version
+	return kubelet != nil && !below(kubelet, "1.36.0") && below(cri, "0.4.4")
+}
+
+func (r *resolver) bind(field string, spec *v1alpha1.BindAddress) netip.Addr {
+	switch b := or(spec, v1alpha1.BindNodeIP); b {
+	case v1alpha1.BindNodeIP:
+		return r.node.IP
+	case v1alpha1.BindAny:
+	default:
+		r.oneOf(field, string(b), "NodeIP", "Any")
+	}
+	return netip.IPv4Unspecified()
+}
+
+func (r *resolver) serving(spec v1alpha1.KubeletServing) {
+	k := &r.node.Kubelet
+	k.RotateServing = spec.Rotate
+	if (spec.CertSecretRef == nil) != (spec.KeySecretRef == nil) || spec.Rotate && spec.CertSecretRef != nil {
+		r.invalid("kubelet.serving", "", "needs certSecretRef and keySecretRef together, or rotate alone, or nothing: remove what is too much")
+		return
+	}
+	if spec.CertSecretRef != nil {
+		k.Serving = r.keyPair("kubelet.serving", nil, spec.CertSecretRef, spec.KeySecretRef)
+	}
+}
+
+func (r *resolver) failCgroupV1(spec *bool) {
+	k := &r.node.Kubelet
+	k.FailCgroupV1 = spec
+	switch {
+	case spec != nil && below(k.Version, "1.31.0"):
+		r.add(v1alpha1.ReasonVersionUnsupported, "kubelet.failCgroupV1", fmt.Sprint(*spec), "the kubelet has this field since 1.31: remove it")
+	case or(spec, !below(k.Version, "1.35.0")) && k.Version != nil && r.in.Facts.Cgroup == "v1":
+		r.add(v1alpha1.ReasonVersionUnsupported, "kubelet.failCgroupV1", "", "this node runs on cgroup v1, where kubelet %s does not start (KEP-5573, SB028): boot it with systemd.unified_cgroup_hierarchy=1, or set kubelet.failCgroupV1: false", k.Version)
+	}
+}
+
+// registration checks labels and taints: they end up in one flag, joined by commas.
+func (r *resolver) registration(spec v1alpha1.NodeRegistration) {
+	k := &r.node.Kubelet
+	k.Labels = map[string]string{}
+	for _, key := range state.SortedKeys(spec.Labels) {
+		value := string(spec.Labels[key])
+		if errs := append(validation.IsQualifiedName(key), validation.IsValidLabelValue(value)...); len(errs) > 0 {
+			r.invalid("node.labels", key+"="+value, "not a label: %s", strings.Join(errs, "; "))
+			continue
+		}
+		k.Labels[key] = value
+	}
+	for i, t := range spec.Taints {
+		field := fmt.Sprintf("node.taints[%d]", i)
+		if errs := append(validation.IsQualifiedName(t.Key), validation.IsValidLabelValue(string(t.Value))...); len(errs) > 0 {
+			r.invalid(field, t.Key+"="+string(t.Value), "not a taint: %s", strings.Join(errs, "; "))
+		}
+		r.oneOf(field+".effect", string(t.Effect), "NoSchedule", "PreferNoSchedule", "NoExecute")
+		k.Taints = append(k.Taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect})
+	}
+}
