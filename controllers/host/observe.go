@@ -1,0 +1,83 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Observe looks at the resources that desired or the ledger names, and at no others. What is absent
+// is in no map, except units, which are there with Missing set. What cannot be read is in Unknown
+// with the reason and nowhere else: it is neither present nor absent, so nobody may act on it. A
+// cancelled ctx makes everything that was not reached Unknown.
+func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledger) state.Host {
+	seen := state.New()
+	for _, ref := range interesting(desired, ledger) {
+		err := ctx.Err()
+		if err == nil {
+			err = look(ctx, h, ref, seen)
+		}
+		if err != nil {
+			seen.Unknown[ref] = err.Error()
+		}
+	}
+	return seen
+}
+
+// interesting lists each named resource once. The order is fixed so that a host that answers slowly
+// is asked in the same order each time.
+func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
+	refs := map[state.Ref]bool{}
+	add := func(kind state.Kind, names []string) {
+		for _, name := range names {
+			refs[state.Ref{Kind: kind, Name: name}] = true
+		}
+	}
+	add(state.KindFile, state.SortedKeys(desired.Files))
+	add(state.KindUnit, state.SortedKeys(desired.Units))
+	add(state.KindSysctl, state.SortedKeys(desired.Sysctls))
+	add(state.KindModule, state.SortedKeys(desired.Modules))
+	add(state.KindChain, state.SortedKeys(desired.Chains))
+	add(state.KindUnit, state.SortedKeys(ledger.Started))
+	for ref := range ledger.Owned {
+		refs[ref] = true
+	}
+	return slices.SortedFunc(maps.Keys(refs), func(a, b state.Ref) int {
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Name, b.Name))
+	})
+}
+
+// look reads one resource into seen. An error leaves seen as it was.
+func look(ctx context.Context, h Host, ref state.Ref, seen state.Host) error {
+	switch ref.Kind {
+	case state.KindFile:
+		return put(seen.Files, ref.Name)(h.Files.Read(ref.Name))
+	case state.KindUnit:
+		unit, err := h.Units.Get(ctx, ref.Name)
+		return put(seen.Units, ref.Name)(unit, true, err)
+	case state.KindSysctl:
+		return put(seen.Sysctls, ref.Name)(h.Sysctls.Get(ref.Name))
+	case state.KindModule:
+		loaded, err := h.Modules.Loaded(ref.Name)
+		return put(seen.Modules, ref.Name)(state.Module{}, loaded, err)
+	case state.KindChain:
+		return put(seen.Chains, ref.Name)(h.Chains.Get(ctx, ref.Name))
+	default:
+		// systemd itself, and kinds that a newer agent wrote into the ledger: nothing to look at.
+		return nil
+	}
+}
+
+// put stores what a port returned when it is there.
+func put[V any](into map[string]V, name string) func(V, bool, error) error {
+	return func(value V, found bool, err error) error {
+		if err == nil && found {
+			into[name] = value
+		}
+		return err
+	}
+}

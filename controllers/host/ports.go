@@ -1,0 +1,124 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// ErrDeferred is returned by a port of a host that is not running (an offline root) when a change
+// has been recorded for the time it boots instead of being made. It is an outcome, not a failure.
+var ErrDeferred = errors.New("deferred until the host runs")
+
+// Errors of all ports name the resource and the cause: "file /etc/x: no space left on device".
+
+// Files is the host's file system. Paths are absolute on the host and clean.
+type Files interface {
+	// Read returns what stands at path without following a symbolic link there, and false when
+	// nothing does. Content is read for regular files only.
+	Read(path string) (state.File, bool, error)
+	// Write makes path the given regular file, atomically: at any moment, crash included, path is
+	// wholly the old or wholly the new file in content, mode and owner. Missing parents are made
+	// with mode 0755 and returned, outermost first, also on error. A symbolic link at path is
+	// replaced, not followed; a directory or special file there is an error. To put a symbolic
+	// link back, f.Type is Symlink. The rename is durable only after Sync.
+	Write(path string, f state.File) (madeDirs []string, err error)
+	// Remove deletes the regular file or symbolic link at path; absent is success. Durable only
+	// after Sync.
+	Remove(path string) error
+	// RemoveDir deletes a folder if it is empty; absent or not empty is success.
+	RemoveDir(path string) error
+	// Sync makes all earlier calls durable.
+	Sync() error
+}
+
+// Verb is something systemd can be asked to do with a unit.
+type Verb string
+
+const (
+	Start   Verb = "start"
+	Stop    Verb = "stop"
+	Restart Verb = "restart"
+	Reload  Verb = "reload"
+)
+
+// Units is the host's systemd.
+type Units interface {
+	// Get returns the unit's state; an unknown unit is returned with Missing set, not as an error.
+	Get(ctx context.Context, name string) (state.Unit, error)
+	// SetEnablement enables or disables the unit for the next boot.
+	SetEnablement(ctx context.Context, name string, e state.Enablement) error
+	// Do runs a job and waits for its result. A start or restart of a unit in the failed state
+	// resets its counter first. The wait is bounded by ctx.
+	Do(ctx context.Context, name string, verb Verb) error
+	// DaemonReload makes systemd read unit files again.
+	DaemonReload(ctx context.Context) error
+}
+
+// Sysctls is the host's /proc/sys.
+type Sysctls interface {
+	// Get returns the value with runs of white space as one space, and false when the kernel has
+	// no such sysctl (yet: a module may bring it).
+	Get(name string) (string, bool, error)
+	// Set writes the value.
+	Set(name, value string) error
+}
+
+// Modules is the host's kernel modules.
+type Modules interface {
+	// Loaded is true for a module that is loaded or built in.
+	Loaded(name string) (bool, error)
+	// Load loads it.
+	Load(ctx context.Context, name string) error
+}
+
+// Chains is the host's iptables, in the variant (legacy or nf_tables) the host uses.
+type Chains interface {
+	// Get returns a built-in chain by "table/CHAIN", and false when the table has none by that name.
+	Get(ctx context.Context, name string) (state.Chain, bool, error)
+	// SetPolicy sets the chain's policy: ACCEPT or DROP.
+	SetPolicy(ctx context.Context, name, policy string) error
+}
+
+// FactsReader finds out what the host is.
+type FactsReader interface {
+	Facts(ctx context.Context) (v1alpha1.Facts, error)
+}
+
+// Store keeps the agent's own state, in a folder of mode 0700 on the host, as files of mode 0600.
+// Names are relative and may have one folder, as in "priors/HASH".
+type Store interface {
+	// Read returns the content; an error that is fs.ErrNotExist when there is none.
+	Read(name string) ([]byte, error)
+	// Write replaces the content atomically and durably: it is on disk when Write returns.
+	Write(name string, content []byte) error
+	// Remove deletes it; absent is success.
+	Remove(name string) error
+}
+
+// Host is all ports of one host.
+type Host struct {
+	Files   Files
+	Units   Units
+	Sysctls Sysctls
+	Modules Modules
+	Chains  Chains
+	Facts   FactsReader
+	Store   Store
+	// Offline is true for a host root without a running system: runtime changes are deferred.
+	Offline bool
+	// Closer releases what the ports hold open, such as the connection to systemd; nil when that is
+	// nothing.
+	Closer io.Closer
+}
+
+// Close releases what the ports hold open. The host is not used after it.
+func (h Host) Close() error {
+	if h.Closer == nil {
+		return nil
+	}
+	return h.Closer.Close()
+}
