@@ -1,0 +1,307 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"seedbed.dev/seedbed/controllers/host"
+	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Outcome is what became of a step.
+type Outcome string
+
+const (
+	// Done: the step was taken.
+	Done Outcome = "Done"
+	// Deferred: the step is recorded for when the host runs.
+	Deferred Outcome = "Deferred"
+	// Failed: the step was tried and did not succeed, or is blocked.
+	Failed Outcome = "Failed"
+	// Skipped: a step that this one needs failed.
+	Skipped Outcome = "Skipped"
+)
+
+// Result is what became of one step.
+type Result struct {
+	Step    plan.Step
+	Outcome Outcome
+	// Err names the resource and the cause; nil unless Failed or Skipped.
+	Err error
+}
+
+// Results of a plan's steps, in order.
+type Results []Result
+
+// Count returns how many steps had one of the outcomes.
+func (r Results) Count(outcomes ...Outcome) int {
+	n := 0
+	for i := range r {
+		if slices.Contains(outcomes, r[i].Outcome) {
+			n++
+		}
+	}
+	return n
+}
+
+// Err joins the errors of the steps that failed; those skipped because of them are left out.
+func (r Results) Err() error {
+	var errs []error
+	for i := range r {
+		if r[i].Outcome == Failed {
+			errs = append(errs, r[i].Err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Apply carries out the plan. The error is one of the ledger's: without a ledger on disk nothing
+// is changed any further. Failures of single steps are in the results. now is the time of the pass,
+// for the record of corrections. after, which may be nil, is called with each result as it comes.
+func Apply(ctx context.Context, h host.Host, book *Book, p plan.Plan, now time.Time, after func(Result)) (Results, error) {
+	if p.Empty() && !book.behind {
+		return nil, nil
+	}
+	if err := begin(h.Files, book, p); err != nil {
+		return nil, err
+	}
+	r := runner{host: h, book: book, now: now, failed: map[state.Ref]error{}}
+	results := make(Results, 0, len(p.Steps))
+	for i := range p.Steps {
+		res, err := r.take(ctx, p.Steps[i])
+		if err != nil {
+			return results, err
+		}
+		results = append(results, res)
+		if after != nil {
+			after(res)
+		}
+	}
+	return results, r.finish(p)
+}
+
+// begin puts on record, before the first step, what is taken over and what was there before, the
+// absence of folders included.
+func begin(files host.Files, book *Book, p plan.Plan) error {
+	book.behind = book.behind || len(p.Claims)+len(p.Started)+len(p.Confirmed) > 0
+	for i := range p.Claims {
+		c := &p.Claims[i]
+		if c.Prior.Blob != "" {
+			if err := book.keep(c.Prior.Blob, c.Content); err != nil {
+				return fmt.Errorf("%s: %w", c.Ref, err)
+			}
+		}
+		if c.Ref.Kind == state.KindFile && c.Prior.Absent {
+			book.addDirectories(missingFolders(files, c.Ref.Name))
+		}
+		book.ledger.Owned[c.Ref] = state.Owned{Prior: c.Prior, Applied: c.Applied}
+	}
+	for name, s := range p.Started {
+		book.started(name, s)
+	}
+	for ref, digest := range p.Confirmed {
+		book.applied(ref, digest)
+	}
+	if !book.behind {
+		return nil
+	}
+	return book.save()
+}
+
+// runner carries out one plan.
+type runner struct {
+	host host.Host
+	book *Book
+	now  time.Time
+	// failed targets and why.
+	failed map[state.Ref]error
+	// unsynced is true while file changes may not be on disk.
+	unsynced bool
+	// given are resources that were put back. They stay in the ledger until all that the plan puts
+	// back is done, since what a unit is owed is found by looking at its files' records.
+	given []state.Ref
+}
+
+// take carries out one step. The error is fatal for the whole apply.
+func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
+	if err := r.obstacle(ctx, &s); err != nil {
+		return r.fail(s, Skipped, err), nil
+	}
+	if s.Blocked != "" {
+		return r.fail(s, Failed, fmt.Errorf("%s: %s", s.Target, s.Blocked)), nil
+	}
+	if err := r.prepare(&s); err != nil {
+		return Result{}, err
+	}
+	err := r.do(ctx, &s)
+	switch {
+	case errors.Is(err, host.ErrDeferred):
+		return Result{Step: s, Outcome: Deferred}, r.record(ctx, &s)
+	case err != nil:
+		return r.fail(s, Failed, err), nil
+	}
+	return Result{Step: s, Outcome: Done}, r.record(ctx, &s)
+}
+
+// obstacle is why a step is not tried.
+func (r *runner) obstacle(ctx context.Context, s *plan.Step) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", s.Target, context.Cause(ctx))
+	}
+	for _, ref := range append([]state.Ref{s.Target}, s.Needs...) {
+		if _, failed := r.failed[ref]; failed {
+			return fmt.Errorf("%s: waits for %s", s.Target, ref)
+		}
+	}
+	return nil
+}
+
+func (r *runner) fail(s plan.Step, o Outcome, err error) Result {
+	r.failed[s.Target] = err
+	return Result{Step: s, Outcome: o, Err: err}
+}
+
+// prepare makes durable what must be on disk before the step: the files a unit reads, and that
+// the unit is about to be started.
+func (r *runner) prepare(s *plan.Step) error {
+	if s.Target.Kind != state.KindUnit && s.Target.Kind != state.KindSystemd {
+		return nil
+	}
+	if err := r.sync(); err != nil {
+		return err
+	}
+	if !starts(s) {
+		return nil
+	}
+	was := r.book.ledger.Started[s.Target.Name]
+	was.Pending = &state.Pending{Inputs: s.Inputs, Invocation: s.Invocation}
+	r.book.started(s.Target.Name, was)
+	return r.book.save()
+}
+
+// starts is true for steps after which the unit has read its inputs.
+func starts(s *plan.Step) bool {
+	if s.Target.Kind != state.KindUnit || s.Inputs == nil {
+		return false
+	}
+	return s.Action == plan.Start || s.Action == plan.Restart || s.Action == plan.Reload
+}
+
+// record notes a step that was taken. A unit's start is durable at once, so that it is never
+// repeated.
+func (r *runner) record(ctx context.Context, s *plan.Step) error {
+	if s.Drift {
+		r.book.ledger.Corrected++
+		r.book.ledger.LastCorrected = &state.Correction{What: s.Target, When: r.now}
+	}
+	switch {
+	case starts(s):
+		r.book.started(s.Target.Name, state.Started{Inputs: s.Inputs, Invocation: r.invocation(ctx, s.Target.Name)})
+		return r.book.save()
+	case s.Target.Kind == state.KindUnit || s.Target.Kind == state.KindSystemd:
+		return nil
+	case s.Gives:
+		r.given = append(r.given, s.Target)
+	case s.File != nil:
+		r.book.applied(s.Target, s.File.Digest())
+	default:
+		r.book.applied(s.Target, s.After)
+	}
+	r.book.behind = true
+	return nil
+}
+
+// invocation is the unit's run after its start. Not known, it is taken from the next observation.
+func (r *runner) invocation(ctx context.Context, name string) string {
+	unit, err := r.host.Units.Get(ctx, name)
+	if err != nil {
+		return ""
+	}
+	return unit.Invocation
+}
+
+func (r *runner) sync() error {
+	if !r.unsynced {
+		return nil
+	}
+	if err := r.host.Files.Sync(); err != nil {
+		return fmt.Errorf("make files durable: %w", err)
+	}
+	r.unsynced = false
+	return nil
+}
+
+// finish gives up what was put back, removes folders that were ours and are empty, and makes
+// everything durable: files first, since the ledger must not be ahead of them.
+func (r *runner) finish(p plan.Plan) error {
+	given := r.giveUp(p)
+	if slices.ContainsFunc(given, func(ref state.Ref) bool { return ref.Kind == state.KindFile }) {
+		if err := r.removeEmptyFolders(); err != nil {
+			return err
+		}
+	}
+	if err := r.sync(); err != nil {
+		return err
+	}
+	originals := make([]string, len(given))
+	for i, ref := range given {
+		originals[i] = r.book.ledger.Owned[ref].Prior.Blob
+		r.book.forget(ref)
+	}
+	if r.book.behind || len(given) > 0 {
+		if err := r.book.save(); err != nil {
+			return err
+		}
+	}
+	return r.book.sweep(originals)
+}
+
+// giveUp lists what is not Seedbed's any more: what steps put back, units all of whose steps went
+// well, and what needed no step. A resource with a failed step is kept.
+func (r *runner) giveUp(p plan.Plan) []state.Ref {
+	given := slices.Concat(r.given, p.Released)
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Gives && s.Target.Kind == state.KindUnit && !slices.Contains(given, s.Target) {
+			given = append(given, s.Target)
+		}
+	}
+	return slices.DeleteFunc(given, func(ref state.Ref) bool {
+		_, failed := r.failed[ref]
+		return failed
+	})
+}
+
+// removeEmptyFolders removes folders that Seedbed made, innermost first.
+func (r *runner) removeEmptyFolders() error {
+	dirs := slices.Clone(r.book.ledger.Directories)
+	slices.SortFunc(dirs, func(a, b string) int { return len(b) - len(a) })
+	for _, d := range dirs {
+		if err := r.host.Files.RemoveDir(d); err != nil {
+			return fmt.Errorf("folder %s: %w", d, err)
+		}
+	}
+	r.unsynced = true
+	r.book.ledger.Directories = slices.DeleteFunc(r.book.ledger.Directories, func(d string) bool {
+		_, present, err := r.host.Files.Read(d)
+		return err == nil && !present
+	})
+	return nil
+}
+
+// missingFolders are the parents of path that are not there, outermost first.
+func missingFolders(files host.Files, of string) []string {
+	var missing []string
+	for dir := path.Dir(of); dir != "/"; dir = path.Dir(dir) {
+		if _, present, err := files.Read(dir); err != nil || present {
+			break
+		}
+		missing = append(missing, dir)
+	}
+	slices.Reverse(missing)
+	return missing
+}

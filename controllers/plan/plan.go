@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"maps"
+
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Action is what a step does to its target.
+type Action string
+
+const (
+	// Write makes a file what it is to be.
+	Write Action = "write"
+	// Restore puts back what was there before Seedbed, or removes what was not.
+	Restore Action = "restore"
+	// Load loads a kernel module.
+	Load Action = "load"
+	// Set sets a sysctl's value or a chain's policy.
+	Set Action = "set"
+	// Reload of systemd reads unit files again; of a unit, its configuration.
+	Reload  Action = "reload"
+	Enable  Action = "enable"
+	Disable Action = "disable"
+	Start   Action = "start"
+	Stop    Action = "stop"
+	Restart Action = "restart"
+)
+
+// Step is one change to one resource.
+type Step struct {
+	Action Action    `json:"action"`
+	Target state.Ref `json:"target"`
+	// Before and After describe the target, never its content.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	// Reason says why the step is there, for a user to read.
+	Reason string `json:"reason"`
+	// Disruption is what the step costs.
+	Disruption state.Disruption `json:"disruption"`
+	// Drift is true when somebody else changed what Seedbed had put there.
+	Drift bool `json:"drift,omitempty"`
+	// Blocked says why the step cannot be taken; it then counts as failed and its dependants wait.
+	Blocked string `json:"blocked,omitempty"`
+	// Gives is true when the resource is not Seedbed's any more after this step.
+	Gives bool `json:"gives,omitempty"`
+	// Needs are targets of earlier steps; when one of those fails, this step is not tried.
+	Needs []state.Ref `json:"needs,omitempty"`
+
+	// What apply acts with; not printed.
+	File   *state.File       `json:"-"`
+	Old    *state.File       `json:"-"`
+	Prior  *state.Prior      `json:"-"`
+	Inputs map[string]string `json:"-"`
+	// Invocation of the unit before the step.
+	Invocation string `json:"-"`
+}
+
+// Claim records what was there before Seedbed took a resource over. Claims are made durable before
+// the first step.
+type Claim struct {
+	Ref state.Ref
+	// Prior as it goes into the ledger; Content is a file's, to be kept with it.
+	Prior   state.Prior
+	Content []byte
+	// Applied is set when the resource already is what it is to be.
+	Applied string
+}
+
+// Plan is what to do, in order.
+type Plan struct {
+	Steps []Step `json:"steps"`
+	// Claims of resources that are not in the ledger yet.
+	Claims []Claim `json:"-"`
+	// Started are corrections of the ledger's records of units: restarts that a crash left
+	// unrecorded, and units that were running before Seedbed came.
+	Started map[string]state.Started `json:"-"`
+	// Confirmed are digests of resources that are as desired although no record says that we made
+	// them so: a crash came in between.
+	Confirmed map[state.Ref]string `json:"-"`
+	// Released are resources in the ledger that need no step any more.
+	Released []state.Ref `json:"-"`
+}
+
+// Empty is true when there is nothing to do and nothing to record.
+func (p Plan) Empty() bool {
+	return len(p.Steps) == 0 && len(p.Claims) == 0 && len(p.Started) == 0 &&
+		len(p.Confirmed) == 0 && len(p.Released) == 0
+}
+
+// Disruption is the most that any step costs.
+func (p Plan) Disruption() state.Disruption {
+	d := state.None
+	for i := range p.Steps {
+		d = max(d, p.Steps[i].Disruption)
+	}
+	return d
+}
+
+// New plans the way from observed to desired. Resources that the ledger owns and desired does not
+// name are put back as they were before; an empty desired host is therefore a removal.
+func New(desired, observed state.Host, ledger state.Ledger) Plan {
+	b := &builder{
+		desired: desired, observed: observed, ledger: ledger,
+		started: maps.Clone(ledger.Started), planned: map[state.Ref]bool{},
+	}
+	b.settle()
+	b.claim()
+	b.stopRemoved()
+	b.modules()
+	b.files()
+	b.sysctls()
+	b.daemonReload()
+	b.chains()
+	b.enablement()
+	b.units()
+	b.release()
+	return b.plan
+}
+
+// builder collects the steps of one plan.
+type builder struct {
+	desired, observed state.Host
+	ledger            state.Ledger
+	// started is the ledger's, corrected by settle and claim.
+	started map[string]state.Started
+	// planned targets so far, which later steps may need.
+	planned map[state.Ref]bool
+	plan    Plan
+}
+
+// add appends a step whose Needs are limited to targets that really have a step. A resource that
+// could not be looked at blocks its step.
+func (b *builder) add(s Step, needs ...state.Ref) {
+	for _, n := range needs {
+		if b.planned[n] && n != s.Target {
+			s.Needs = append(s.Needs, n)
+		}
+	}
+	if why, unknown := b.observed.Unknown[s.Target]; unknown && s.Blocked == "" {
+		s.Blocked = "its present state is unknown: " + why
+	}
+	b.planned[s.Target] = true
+	b.plan.Steps = append(b.plan.Steps, s)
+}
+
+// confirm is called for a resource that is as desired.
+func (b *builder) confirm(ref state.Ref, digest string) {
+	if owned, ok := b.ledger.Owned[ref]; ok && owned.Applied != digest {
+		if b.plan.Confirmed == nil {
+			b.plan.Confirmed = map[state.Ref]string{}
+		}
+		b.plan.Confirmed[ref] = digest
+	}
+}
+
+// removed lists the owned resources of a kind that are not desired any more, in order.
+func (b *builder) removed(kind state.Kind, desired func(name string) bool) []string {
+	names := map[string]bool{}
+	for ref := range b.ledger.Owned {
+		if ref.Kind == kind && !desired(ref.Name) {
+			names[ref.Name] = true
+		}
+	}
+	return state.SortedKeys(names)
+}
+
+func (b *builder) prior(ref state.Ref) *state.Prior {
+	p := b.ledger.Owned[ref].Prior
+	return &p
+}
+
+// drifted is true when the host was as desired after our last write and is not any more.
+func (b *builder) drifted(ref state.Ref, desired string) bool {
+	owned, ok := b.ledger.Owned[ref]
+	return ok && owned.Applied != "" && owned.Applied == desired
+}
+
+// release lists what needs no step to be given up.
+func (b *builder) release() {
+	wanted := func(ref state.Ref) bool {
+		switch ref.Kind {
+		case state.KindFile:
+			return has(b.desired.Files, ref.Name)
+		case state.KindUnit:
+			return has(b.desired.Units, ref.Name)
+		case state.KindSysctl:
+			return has(b.desired.Sysctls, ref.Name)
+		case state.KindModule:
+			return has(b.desired.Modules, ref.Name)
+		case state.KindChain:
+			return has(b.desired.Chains, ref.Name)
+		}
+		return false
+	}
+	byName := map[string]state.Ref{}
+	for ref := range b.ledger.Owned {
+		if !wanted(ref) && !b.planned[ref] {
+			byName[ref.String()] = ref
+		}
+	}
+	for _, name := range state.SortedKeys(byName) {
+		if has(b.observed.Unknown, byName[name]) {
+			b.add(Step{Action: Restore, Target: byName[name], Reason: putBack, Gives: true})
+			continue
+		}
+		b.plan.Released = append(b.plan.Released, byName[name])
+	}
+}
+
+func has[K comparable, V any](m map[K]V, name K) bool {
+	_, ok := m[name]
+	return ok
+}

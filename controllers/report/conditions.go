@@ -1,0 +1,176 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+const (
+	// maxMessage keeps a condition's message far below the API's limit of 32 KiB.
+	maxMessage = 1024
+	maxWhat    = 512
+	// maxListed is how many failures a message spells out; the rest are counted.
+	maxListed = 3
+)
+
+// verdict is the state of one condition before it is compared with the last one.
+type verdict struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+func conditions(before []metav1.Condition, p *Pass) []metav1.Condition {
+	next := slices.Clone(before)
+	set := func(kind string, v verdict) {
+		meta.SetStatusCondition(&next, metav1.Condition{
+			Type: kind, Status: v.status, Reason: v.reason, Message: bounded(v.message, maxMessage),
+			ObservedGeneration: p.Generation, LastTransitionTime: metav1.NewTime(p.Finished).Rfc3339Copy(),
+		})
+	}
+	prepared := preparedVerdict(p)
+	set(v1alpha1.ConditionPrepared, prepared)
+	set(v1alpha1.ConditionReady, readyVerdict(p, prepared))
+	for kind, v := range map[string]*verdict{
+		v1alpha1.ConditionStalled:     stalledVerdict(p),
+		v1alpha1.ConditionReconciling: reconcilingVerdict(p),
+	} {
+		if v == nil {
+			meta.RemoveStatusCondition(&next, kind)
+		} else {
+			set(kind, *v)
+		}
+	}
+	for _, c := range components {
+		if name, ok := unitOf(p.Desired, c.component); ok {
+			set(c.condition, health(p, name))
+		} else {
+			meta.RemoveStatusCondition(&next, c.condition)
+		}
+	}
+	slices.SortFunc(next, func(a, b metav1.Condition) int { return cmp.Compare(a.Type, b.Type) })
+	return next
+}
+
+func preparedVerdict(p *Pass) verdict {
+	switch {
+	case p.Revision == "":
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNoRevision, "no NodeConfig governs this node yet"}
+	case p.Stall != nil:
+		return verdict{metav1.ConditionFalse, p.Stall.Reason, stallMessage(p)}
+	case p.Err != nil:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, p.Err.Error()}
+	case p.failed() > 0:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failures(p.Results)}
+	case len(p.Remaining.Steps) > 0:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonProgressing, remaining(p)}
+	}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision}
+}
+
+func readyVerdict(p *Pass, prepared verdict) verdict {
+	if prepared.status != metav1.ConditionTrue {
+		return prepared
+	}
+	if p.Offline {
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonOfflineRoot, "the host root is prepared; nothing runs on it"}
+	}
+	var idle []string
+	for _, name := range state.SortedKeys(p.Desired.Units) {
+		if p.Desired.Units[name].Activity == state.Active && p.Observed.Units[name].Activity != state.Active {
+			idle = append(idle, fmt.Sprintf("%s is %s", name, p.Observed.Units[name].Activity))
+		}
+	}
+	if len(idle) > 0 {
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonUnitNotActive, listed(idle)}
+	}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision + " and its units are active"}
+}
+
+func stalledVerdict(p *Pass) *verdict {
+	if p.Stall == nil {
+		return nil
+	}
+	return &verdict{metav1.ConditionTrue, p.Stall.Reason, stallMessage(p)}
+}
+
+func stallMessage(p *Pass) string {
+	if p.Enforced == "" {
+		return p.Stall.Message + " (nothing on the host was touched)"
+	}
+	return fmt.Sprintf("%s (the host is kept at %s)", p.Stall.Message, p.Enforced)
+}
+
+// reconcilingVerdict: work goes on by itself, since a failed step is tried again.
+func reconcilingVerdict(p *Pass) *verdict {
+	switch {
+	case p.Revision == "" || p.Stall != nil:
+		return nil
+	case p.Err != nil || p.failed() > 0:
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonApplyFailed, "trying again"}
+	case len(p.Remaining.Steps) > 0:
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonProgressing, remaining(p)}
+	}
+	return nil
+}
+
+func remaining(p *Pass) string {
+	s := &p.Remaining.Steps[0]
+	return fmt.Sprintf("%d steps remain, first: %s %s (%s)", len(p.Remaining.Steps), s.Action, s.Target, s.Reason)
+}
+
+// failures names the first steps that failed; what was skipped because of them is counted.
+func failures(results apply.Results) string {
+	var failed []string
+	for i := range results {
+		if results[i].Outcome == apply.Failed {
+			failed = append(failed, results[i].Err.Error())
+		}
+	}
+	message := listed(failed)
+	if n := results.Count(apply.Skipped); n > 0 {
+		message += fmt.Sprintf("; steps waiting for them: %d", n)
+	}
+	return message
+}
+
+func listed(items []string) string {
+	slices.Sort(items)
+	rest := len(items) - maxListed
+	if rest > 0 {
+		items = items[:maxListed]
+	}
+	message := strings.Join(items, "; ")
+	if rest > 0 {
+		message += fmt.Sprintf("; and %d more", rest)
+	}
+	return message
+}
+
+// bounded cuts a text at a rune and takes control characters out, since some of it comes from
+// programs on the host.
+func bounded(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len("...")
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "..."
+}

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/apply"
+)
+
+// Status is the NodeState's status after the pass.
+func Status(before v1alpha1.NodeStateStatus, p *Pass) v1alpha1.NodeStateStatus {
+	s := *before.DeepCopy()
+	s.ObservedGeneration = p.Generation
+	if p.Facts != nil {
+		s.Facts = p.Facts.DeepCopy()
+	}
+	if p.Agrees() {
+		s.Revision, s.Secrets = p.Revision, slices.Clone(p.Secrets)
+	}
+	if next := applyStatus(p); p.Changed() || (p.failed() > 0 && !sameOutcome(s.Apply, next)) {
+		s.Apply = next
+	}
+	s.Drift = drift(p)
+	s.Conditions = conditions(before.Conditions, p)
+	return s
+}
+
+// sameOutcome is true for a retry that failed as the pass before: writing that anew would be a write
+// a minute for each broken node.
+func sameOutcome(a, b *v1alpha1.ApplyStatus) bool {
+	if a == nil {
+		return false
+	}
+	c := *b
+	c.Started, c.Finished = a.Started, a.Finished
+	return *a == c
+}
+
+func drift(p *Pass) *v1alpha1.DriftStatus {
+	d := &v1alpha1.DriftStatus{Corrected: p.Corrected}
+	if last := p.LastCorrected; last != nil {
+		d.Last = &v1alpha1.DriftRecord{
+			What: bounded(last.What.String(), maxWhat), When: metav1.NewTime(last.When).Rfc3339Copy(),
+		}
+	}
+	return d
+}
+
+func applyStatus(p *Pass) *v1alpha1.ApplyStatus {
+	return &v1alpha1.ApplyStatus{
+		Started:    metav1.NewTime(p.Started).Rfc3339Copy(),
+		Finished:   metav1.NewTime(p.Finished).Rfc3339Copy(),
+		Steps:      count(len(p.Results)),
+		Changed:    count(p.Results.Count(apply.Done)),
+		Deferred:   count(p.Results.Count(apply.Deferred)),
+		Failed:     count(p.failed()),
+		Disruption: v1alpha1.DisruptionName(p.Plan.Disruption().String()),
+	}
+}
+
+func count(n int) int32 { return int32(min(n, 1<<30)) } //nolint:gosec // bounded

@@ -1,0 +1,219 @@
+package report_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/controllers/report"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// good is a pass over a live host that agrees with revision r1 and had nothing to do.
+func good() report.Pass {
+	desired, observed := state.New(), state.New()
+	for name, c := range map[string]state.Component{
+		"flanneld.service": state.ComponentFlannel, "docker.service": state.ComponentDocker,
+		"cri-docker.service": state.ComponentCRIDockerd, "cri-docker.socket": state.ComponentCRIDockerd,
+		"kubelet.service": state.ComponentKubelet, "kube-proxy.service": state.ComponentKubeProxy,
+	} {
+		desired.Units[name] = state.Unit{Activity: state.Active, Component: c}
+		observed.Units[name] = state.Unit{Activity: state.Active}
+	}
+	return report.Pass{
+		Generation: 3, Revision: "r1", Enforced: "r1", Facts: &v1alpha1.Facts{Hostname: "node-a"},
+		Desired: desired, Observed: observed, Started: start, Finished: start.Add(time.Second),
+	}
+}
+
+func result(o apply.Outcome, name string) apply.Result {
+	r := apply.Result{Step: plan.Step{Action: plan.Write, Target: state.Ref{Kind: state.KindFile, Name: name}}, Outcome: o}
+	if o == apply.Failed || o == apply.Skipped {
+		r.Err = fmt.Errorf("file %s: no space left on device", name)
+	}
+	return r
+}
+
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		reason string
+		change func(p *report.Pass)
+		want   []string
+	}{
+		{"agrees", "everything holds and runs", func(*report.Pass) {}, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"Prepared=True Succeeded", "Ready=True Succeeded",
+		}},
+		{"offline", "a host root never pretends to be ready", func(p *report.Pass) { p.Offline = true }, []string{
+			"CRIHealthy=Unknown OfflineRoot", "DockerHealthy=Unknown OfflineRoot", "FlannelHealthy=Unknown OfflineRoot",
+			"KubeProxyHealthy=Unknown OfflineRoot", "KubeletHealthy=Unknown OfflineRoot",
+			"Prepared=True Succeeded", "Ready=False OfflineRoot",
+		}},
+		{"unassigned", "no NodeConfig governs the node", func(p *report.Pass) {
+			*p = report.Pass{Generation: 1, Finished: start}
+		}, []string{"Prepared=False NoRevision", "Ready=False NoRevision"}},
+		{"stalled", "only a user can help", func(p *report.Pass) {
+			*p = report.Pass{Revision: "r2", Stall: &report.Stall{Reason: v1alpha1.ReasonComponentMissing, Message: "no kubelet"}, Finished: start}
+		}, []string{"Prepared=False ComponentMissing", "Ready=False ComponentMissing", "Stalled=True ComponentMissing"}},
+		{"failed step", "it is tried again, so the node is reconciling", func(p *report.Pass) {
+			p.Results = apply.Results{result(apply.Done, "/a"), result(apply.Failed, "/b"), result(apply.Skipped, "/c")}
+		}, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
+		}},
+		{"did not hold", "a step that succeeded and is to be done again", func(p *report.Pass) {
+			p.Remaining = plan.Plan{Steps: []plan.Step{{Action: plan.Set, Target: state.Ref{Kind: state.KindSysctl, Name: "a.b"}, Reason: "is 0"}}}
+		}, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"Prepared=False Progressing", "Ready=False Progressing", "Reconciling=True Progressing",
+		}},
+		{"ledger", "without a ledger nothing goes on", func(p *report.Pass) { p.Err = errors.New("ledger: read-only file system") }, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
+		}},
+		{"unit died", "files are right but a unit does not run", func(p *report.Pass) {
+			p.Observed.Units["kubelet.service"] = state.Unit{Activity: state.Failed}
+		}, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=False UnitNotActive",
+			"Prepared=True Succeeded", "Ready=False UnitNotActive",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := good()
+			c.change(&p)
+			// Whatever was true before must not linger.
+			before := v1alpha1.NodeStateStatus{Conditions: []metav1.Condition{
+				{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: "Old"},
+				{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Old"},
+			}}
+			var got []string
+			for _, cond := range report.Status(before, &p).Conditions {
+				got = append(got, fmt.Sprintf("%s=%s %s", cond.Type, cond.Status, cond.Reason))
+				if cond.ObservedGeneration != p.Generation {
+					t.Errorf("%s observed generation %d, want %d", cond.Type, cond.ObservedGeneration, p.Generation)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+}
+
+func TestRevisionIsAcknowledgedOnlyWhenTheHostAgrees(t *testing.T) {
+	before := v1alpha1.NodeStateStatus{Revision: "r0"}
+	agrees := good()
+	if got := report.Status(before, &agrees).Revision; got != "r1" {
+		t.Errorf("a host that agrees acknowledged %q, want r1", got)
+	}
+	for name, spoil := range map[string]func(*report.Pass){
+		"stall":     func(p *report.Pass) { p.Stall = &report.Stall{Reason: "Invalid"} },
+		"failure":   func(p *report.Pass) { p.Results = apply.Results{result(apply.Failed, "/a")} },
+		"remaining": func(p *report.Pass) { p.Remaining.Steps = []plan.Step{{}} },
+		"ledger":    func(p *report.Pass) { p.Err = errors.New("x") },
+	} {
+		p := good()
+		spoil(&p)
+		if got := report.Status(before, &p).Revision; got != "r0" {
+			t.Errorf("%s: acknowledged %q, want r0", name, got)
+		}
+	}
+}
+
+func TestStallSaysWhatTheHostIsKeptAt(t *testing.T) {
+	p := good()
+	p.Revision, p.Stall = "r2", &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: "bad flag"}
+	stalled := func() string {
+		s := report.Status(v1alpha1.NodeStateStatus{}, &p)
+		return meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionStalled).Message
+	}
+	if got, want := stalled(), "bad flag (the host is kept at r1)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p.Enforced = ""
+	if got, want := stalled(), "bad flag (nothing on the host was touched)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSamePassAgainChangesNothing(t *testing.T) {
+	p := good()
+	first := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	p.Started, p.Finished = p.Started.Add(time.Hour), p.Finished.Add(time.Hour)
+	if diff := cmp.Diff(first, report.Status(first, &p)); diff != "" {
+		t.Errorf("a pass with nothing new changed the status, which would be a write a minute:\n%s", diff)
+	}
+}
+
+func TestRetryThatFailsAsBeforeIsNotWrittenAgain(t *testing.T) {
+	p := good()
+	p.Results = apply.Results{result(apply.Failed, "/b")}
+	first := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	p.Started, p.Finished = p.Started.Add(time.Minute), p.Finished.Add(time.Minute)
+	if diff := cmp.Diff(first, report.Status(first, &p)); diff != "" {
+		t.Errorf("a broken node writes its status at each retry:\n%s", diff)
+	}
+}
+
+func TestMessagesAreBoundedAndClean(t *testing.T) {
+	p := good()
+	for i := range 40 {
+		p.Results = append(p.Results, result(apply.Failed, fmt.Sprintf("/%02d/\x1b[31m%s", i, strings.Repeat("é", 400))))
+	}
+	s := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	message := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady).Message
+	if len(message) > 1024 {
+		t.Errorf("message has %d bytes", len(message))
+	}
+	if strings.ContainsAny(message, "\x1b\n") {
+		t.Errorf("message has control characters: %q", message)
+	}
+	p = good()
+	for i := range 5 {
+		p.Results = append(p.Results, result(apply.Failed, fmt.Sprintf("/%d", i)))
+	}
+	s = report.Status(v1alpha1.NodeStateStatus{}, &p)
+	message = meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady).Message
+	if !strings.HasSuffix(message, "; and 2 more") || !strings.HasPrefix(message, "file /0:") {
+		t.Errorf("message lists the wrong failures: %q", message)
+	}
+}
+
+func TestApplyAndDriftAreCounted(t *testing.T) {
+	p := good()
+	p.Plan = plan.Plan{Steps: []plan.Step{{Disruption: state.Reload}}}
+	p.Results = apply.Results{result(apply.Done, "/a"), result(apply.Deferred, "/b"), result(apply.Failed, "/c"), result(apply.Skipped, "/d")}
+	p.Corrected, p.LastCorrected = 7, &state.Correction{What: state.Ref{Kind: state.KindFile, Name: "/a"}, When: start}
+	s := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	want := &v1alpha1.ApplyStatus{
+		Started: metav1.NewTime(start), Finished: metav1.NewTime(start.Add(time.Second)),
+		Steps: 4, Changed: 1, Deferred: 1, Failed: 2, Disruption: "Reload",
+	}
+	if diff := cmp.Diff(want, s.Apply); diff != "" {
+		t.Errorf("apply (-want +got):\n%s", diff)
+	}
+	if s.Drift.Corrected != 7 || s.Drift.Last.What != "file /a" {
+		t.Errorf("drift: %+v", s.Drift)
+	}
+	idle := good()
+	if again := report.Status(s, &idle); again.Apply == nil {
+		t.Error("a pass with nothing to do forgot the last that changed something")
+	}
+}
