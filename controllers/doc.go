@@ -1,0 +1,31 @@
+// Package controllers is where the stages meet the API: the manager's reconcilers, the agent's, and
+// the pipeline that an agent runs on its host.
+//
+// The manager (setup.go, one file for each controller):
+//
+//	registration ConfigMap ─► NodeState ─► RBAC of the node's agent
+//	NodeConfig + NetworkConfig + Secrets' versions ─► ControllerRevision (cut.go)
+//	NodeConfigs + NodeStates ─► who governs, who is next (rollout) ─► NodeState.spec (access.go)
+//	NodeStates' status ─► NodeConfig and NetworkConfig status
+//
+// The agent (agent_*.go, pipeline.go):
+//
+//	NodeState.spec ─► ControllerRevision and Secrets ─► resolve ─► render ─► observe ─► plan ─► apply
+//	─► report ─► one NodeState status patch
+//
+// In: objects of the API. Out: objects and their status, events (events.go, manager_events.go) and
+// metrics. What is decided here is decided by the pure packages; a function here reads, asks one of
+// them, and writes. The manager never reads the content of a Secret and never touches a host; the
+// agent writes nothing but the status of its own NodeState.
+//
+// The packages below, each with its own doc.go:
+//
+//	state                                 what the stages speak
+//	revision resolve render plan report   the stages that decide, pure
+//	rollout                               the manager's decisions, pure
+//	host host/linux host/hosttest         ports of a host, the real ones, the fakes
+//	apply                                 a plan carried out, journal and ledger
+//	seed                                  the seed control plane
+//	cli                                   the commands
+//	testenv                               a real API server for tests
+package controllers

@@ -1,0 +1,50 @@
+package controllers
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+func revisionCreated(config *v1alpha1.NodeConfig, name string, bytes int) Event {
+	return Event{config, corev1.EventTypeNormal, "RevisionCreated", "Cut", fmt.Sprintf("revision %s of %d bytes", name, bytes)}
+}
+
+func nodeAssigned(node *v1alpha1.NodeState, config *v1alpha1.NodeConfig) Event {
+	message := fmt.Sprintf("NodeConfig %s assigns revision %s with %d Secrets", config.Name, node.Spec.Revision, len(node.Spec.Secrets))
+	return Event{node, corev1.EventTypeNormal, "NodeAssigned", "Assign", message}
+}
+
+func registrationRefused(registration *corev1.ConfigMap, err error) Event {
+	return Event{registration, corev1.EventTypeWarning, "RegistrationRefused", "Register", err.Error()}
+}
+
+func nodeRegistered(node *v1alpha1.NodeState, registration *corev1.ConfigMap) Event {
+	return Event{node, corev1.EventTypeNormal, "NodeRegistered", "Register", "registered by ConfigMap " + registration.Name}
+}
+
+// turned are the events of a status that was written: what has become true of the object that a
+// user must see to. A conflict stalls as well and is told once.
+func turned(object runtime.Object, before, now []metav1.Condition) []Event {
+	var list []Event
+	for _, kind := range []string{v1alpha1.ConditionConflicted, v1alpha1.ConditionStalled} {
+		c := meta.FindStatusCondition(now, kind)
+		if c == nil || c.Status != metav1.ConditionTrue {
+			continue
+		}
+		old := meta.FindStatusCondition(before, kind)
+		if old != nil && old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
+			continue
+		}
+		if kind == v1alpha1.ConditionStalled && c.Reason == v1alpha1.ReasonPriorityConflict {
+			continue
+		}
+		list = append(list, Event{object, corev1.EventTypeWarning, c.Reason, "Reconcile", c.Message})
+	}
+	return list
+}

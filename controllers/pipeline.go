@@ -1,0 +1,229 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/host"
+	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/controllers/render"
+	"seedbed.dev/seedbed/controllers/report"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/revision"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Pipeline runs the stages on one host: resolve, render, observe, plan, apply. It is used by one
+// goroutine.
+type Pipeline struct {
+	// NodeName is the name of the NodeState.
+	NodeName string
+	Host     host.Host
+	Book     *apply.Book
+	// Validate checks a revision by the rules of the CRDs, since admission is not a trust boundary.
+	Validate func(revision.Revision) field.ErrorList
+	// Watch is told the managed paths before the host is observed; may be nil.
+	Watch func(paths []string)
+	// Keep puts an assignment on disk before the host is changed towards it, so that an agent that
+	// is killed half-way goes on with it and not back, and the facts it was realised with; may be nil.
+	Keep func(*Assignment, *v1alpha1.Facts) error
+	// Now is the clock.
+	Now func() time.Time
+	Log logr.Logger
+
+	// valid is the name of the last revision that Validate passed.
+	valid string
+	// facts are the last with which a revision could be resolved; keptFacts those on disk.
+	facts, keptFacts *v1alpha1.Facts
+}
+
+// Assignment is what a node is to be: a revision and the Secrets it refers to.
+type Assignment struct {
+	// Generation of the NodeState's spec.
+	Generation int64
+	// Revision is its name; empty when no NodeConfig governs the node.
+	Revision string
+	// Data is the revision as package revision encoded it.
+	Data []byte
+	// Pins are the versions of the Secrets whose contents are in Contents.
+	Pins     []v1alpha1.PinnedSecret
+	Contents map[v1alpha1.SecretKeyReference]state.Sensitive
+}
+
+// Pass brings the host to what want says, or, when that cannot be realised, keeps it at held, the
+// assignment of the pass before. It returns what was done and the assignment that was enforced;
+// nil when there is none. want with an empty revision enforces held: removal is only ever explicit.
+func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pass, *Assignment) {
+	pass := report.Pass{
+		Generation: want.Generation, Revision: want.Revision, Secrets: want.Pins,
+		Offline: p.Host.Offline, Started: p.Now(),
+	}
+	var incomplete error
+	pass.Facts, incomplete = p.readFacts(ctx)
+	enforced := p.choose(&pass, want, held)
+	if pass.Stall != nil && incomplete != nil {
+		pass.Stall.Message += "; the facts of this host are incomplete: " + oneLine(incomplete)
+	}
+	if enforced != nil {
+		pass.Enforced = enforced.Revision
+		if pass.Err = p.keep(enforced, held); pass.Err == nil {
+			p.converge(ctx, &pass)
+		}
+	}
+	ledger := p.Book.Ledger()
+	pass.Corrected, pass.LastCorrected = ledger.Corrected, ledger.LastCorrected
+	pass.Finished = p.Now()
+	return pass, enforced
+}
+
+func (p *Pipeline) keep(enforced, held *Assignment) error {
+	same := held != nil && (enforced == held || held.sameAs(enforced))
+	if p.Keep == nil || (same && sameForRendering(p.facts, p.keptFacts)) {
+		return nil
+	}
+	if err := p.Keep(enforced, p.facts); err != nil {
+		return err
+	}
+	p.keptFacts = p.facts
+	return nil
+}
+
+// sameForRendering compares what resolve looks at.
+func sameForRendering(a, b *v1alpha1.Facts) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Cgroup == b.Cgroup && equality.Semantic.DeepEqual(a.Interfaces, b.Interfaces) &&
+		equality.Semantic.DeepEqual(a.Routes, b.Routes) && equality.Semantic.DeepEqual(a.Components, b.Components)
+}
+
+// choose fills in the desired host: that of want, or else that of held. With facts that do not do,
+// such as those of a host whose network is not up yet, held is kept up with the last that did; want
+// is stalled then, since a guess is no way to begin something new.
+func (p *Pipeline) choose(pass *report.Pass, want, held *Assignment) *Assignment {
+	if want.Revision != "" {
+		desired, stall := p.realise(want, pass.Facts)
+		if stall == nil {
+			pass.Desired = desired
+			return want
+		}
+		pass.Stall = stall
+	}
+	if held == nil {
+		return nil
+	}
+	desired, stall := p.realise(held, pass.Facts)
+	if stall != nil {
+		desired, stall = p.realise(held, p.facts)
+	}
+	if stall != nil {
+		return nil
+	}
+	pass.Desired = desired
+	return held
+}
+
+// readFacts returns what was found, which may be enough, beside the error for what was not.
+func (p *Pipeline) readFacts(ctx context.Context) (*v1alpha1.Facts, error) {
+	facts, err := p.Host.Facts.Facts(ctx)
+	if err != nil {
+		p.Log.Error(err, "reading facts")
+	}
+	return &facts, err
+}
+
+// oneLine puts errors that were joined on one line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// realise resolves and renders.
+func (p *Pipeline) realise(a *Assignment, facts *v1alpha1.Facts) (state.Host, *report.Stall) {
+	rev, err := revision.Decode(a.Data)
+	if err != nil {
+		return state.Host{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: err.Error()}
+	}
+	if a.Revision != p.valid {
+		if errs := p.Validate(rev); len(errs) > 0 {
+			return state.Host{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: fieldErrors(errs)}
+		}
+		p.valid = a.Revision
+	}
+	desired, err := p.render(a, rev, facts)
+	if err != nil {
+		return state.Host{}, stallOf(err)
+	}
+	p.facts = facts
+	return desired, nil
+}
+
+func (p *Pipeline) render(a *Assignment, rev revision.Revision, facts *v1alpha1.Facts) (state.Host, error) {
+	if facts == nil {
+		return state.Host{}, errors.New("nothing is known of this host yet")
+	}
+	node, err := resolve.Resolve(resolve.Input{NodeName: p.NodeName, Revision: rev, Facts: *facts, Secrets: resolve.NewSecrets(a.Contents)})
+	if err != nil {
+		return state.Host{}, err
+	}
+	return render.Render(node)
+}
+
+func stallOf(err error) *report.Stall {
+	stall := &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: oneLine(err)}
+	if typed, ok := errors.AsType[resolve.Errors](err); ok {
+		stall.Reason = typed.Reason()
+	}
+	return stall
+}
+
+func fieldErrors(errs field.ErrorList) string {
+	const listed = 3
+	var texts []string
+	for _, e := range errs[:min(len(errs), listed)] {
+		texts = append(texts, e.Error())
+	}
+	if rest := len(errs) - listed; rest > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// converge observes, plans, applies, and observes and plans once more to see whether it held.
+func (p *Pipeline) converge(ctx context.Context, pass *report.Pass) {
+	p.watch(pass.Desired)
+	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
+	pass.Plan = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())
+	// Also with an empty plan: a ledger that could not be written in an earlier pass is written now.
+	pass.Results, pass.Err = apply.Apply(ctx, p.Host, p.Book, pass.Plan, pass.Started, p.logStep)
+	if pass.Plan.Empty() {
+		return
+	}
+	p.watch(pass.Desired)
+	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
+	pass.Remaining = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())
+}
+
+func (p *Pipeline) watch(desired state.Host) {
+	if p.Watch != nil {
+		p.Watch(state.SortedKeys(desired.Files))
+	}
+}
+
+func (p *Pipeline) logStep(r apply.Result) {
+	log := p.Log.WithValues("action", r.Step.Action, "target", r.Step.Target.String(), "reason", r.Step.Reason)
+	switch r.Outcome {
+	case apply.Failed:
+		log.Error(r.Err, "taking step")
+	case apply.Skipped:
+		log.Info("skipping step", "because", r.Err.Error())
+	default:
+		log.Info("took step", "outcome", r.Outcome, "disruption", r.Step.Disruption.String(), "drift", r.Step.Drift)
+	}
+}

@@ -1,0 +1,72 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// NetworkInForce is the network that some nodes are assigned.
+type NetworkInForce struct {
+	Nodes []string
+	Spec  v1alpha1.NetworkConfigSpec
+}
+
+// NetworkChange compares the network that is wanted with those in force and returns why it is
+// refused, or "". The API's own transition rules do not see a NetworkConfig that is deleted and
+// created again, or another one being referred to; this does.
+func NetworkChange(name string, want v1alpha1.NetworkConfigSpec, inForce []NetworkInForce) string {
+	if want.AllowDisruptiveChange {
+		return ""
+	}
+	nodes := map[string][]string{}
+	for _, f := range inForce {
+		if d := networkDifference(f.Spec, want); d != "" {
+			nodes[d] = append(nodes[d], f.Nodes...)
+		}
+	}
+	var reasons []string
+	for d, n := range nodes {
+		slices.Sort(n)
+		reasons = append(reasons, fmt.Sprintf("%s under %s", d, list(n)))
+	}
+	if len(reasons) == 0 {
+		return ""
+	}
+	slices.Sort(reasons)
+	return fmt.Sprintf("NetworkConfig %s would change %s, which interrupts every pod there: keep the old value, "+
+		"or set allowDisruptiveChange: true on it", name, strings.Join(reasons, ", and "))
+}
+
+// networkDifference names the first field in which b would interrupt the pods of a.
+func networkDifference(a, b v1alpha1.NetworkConfigSpec) string {
+	for _, f := range []struct{ field, old, new string }{
+		{"podCIDR", a.PodCIDR, b.PodCIDR},
+		{"serviceCIDR", a.ServiceCIDR, b.ServiceCIDR},
+		{"podSubnetLength", fmt.Sprint(subnetLength(a)), fmt.Sprint(subnetLength(b))},
+		{"backend.type", string(backendType(a)), string(backendType(b))},
+	} {
+		if f.old != f.new {
+			return fmt.Sprintf("%s from %s to %s", f.field, f.old, f.new)
+		}
+	}
+	return ""
+}
+
+// subnetLength is the length with the API's documented default.
+func subnetLength(n v1alpha1.NetworkConfigSpec) int32 {
+	if n.PodSubnetLength == nil {
+		return 24
+	}
+	return *n.PodSubnetLength
+}
+
+// backendType is the type with the API's documented default.
+func backendType(n v1alpha1.NetworkConfigSpec) v1alpha1.BackendType {
+	if n.Backend == nil || n.Backend.Type == nil {
+		return v1alpha1.BackendVXLAN
+	}
+	return *n.Backend.Type
+}

@@ -1,0 +1,117 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// tally is the nodes counted, and each of them that is not fully there in one list, by name.
+type tally struct {
+	counts  v1alpha1.NodeCounts
+	failed  []string // could not take a step, or stalled
+	stalled []string // cannot go on by themselves
+	why     string   // the first failed node's own words
+
+	updating, waiting, notReady, offline []string
+}
+
+// tally counts a node as ready or prepared that is so at what it is assigned, be that the newest
+// revision or not, as a Deployment does: a rollout that goes well makes few nodes not ready.
+func (v View) tally() tally {
+	t := tally{counts: v1alpha1.NodeCounts{Matched: int32(len(v.Nodes))}}
+	for _, n := range slices.SortedFunc(slices.Values(v.Nodes), byName) {
+		standing, assigned := StandingOf(n), v.assigned(n)
+		if standing.Unavailable() {
+			t.counts.Unavailable++
+		}
+		updated := assigned && Acknowledged(n)
+		if updated {
+			t.counts.Updated++
+		}
+		if Acknowledged(n) {
+			t.counts.Prepared += count(n, v1alpha1.ConditionPrepared)
+			t.counts.Ready += count(n, v1alpha1.ConditionReady)
+		}
+		switch {
+		case t.addFailed(n):
+		case !assigned:
+			t.waiting = append(t.waiting, n.Name)
+		case !updated:
+			t.updating = append(t.updating, n.Name)
+		case standing == Offline:
+			t.offline = append(t.offline, n.Name)
+		case standing == NotReady:
+			t.notReady = append(t.notReady, n.Name)
+		}
+	}
+	return t
+}
+
+// assigned is true when the node's spec is what it is to be in the end. While stalled the Secrets'
+// versions are not known; then the revision alone decides.
+func (v View) assigned(n *v1alpha1.NodeState) bool {
+	if v.Target != nil {
+		return Same(n.Spec, *v.Target)
+	}
+	return n.Spec.Revision != "" && n.Spec.Revision == v.Revision
+}
+
+func count(n *v1alpha1.NodeState, condition string) int32 {
+	if meta.IsStatusConditionTrue(n.Status.Conditions, condition) {
+		return 1
+	}
+	return 0
+}
+
+// addFailed notes a node that reports, of its present assignment, that it is stalled or that steps
+// failed.
+func (t *tally) addFailed(n *v1alpha1.NodeState) bool {
+	if n.Spec.Revision == "" || n.Status.ObservedGeneration != n.Generation {
+		return false
+	}
+	stalled := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionStalled)
+	isStalled := stalled != nil && stalled.Status == metav1.ConditionTrue
+	if !isStalled && (n.Status.Apply == nil || n.Status.Apply.Failed == 0) {
+		return false
+	}
+	c := stalled
+	if !isStalled {
+		c = meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionReady)
+	}
+	if len(t.failed) == 0 && c != nil {
+		t.why = fmt.Sprintf(" (%s: %s)", c.Reason, quote(c.Message))
+	}
+	t.failed = append(t.failed, n.Name)
+	t.counts.Failed++
+	if isStalled {
+		t.stalled = append(t.stalled, n.Name)
+	}
+	return true
+}
+
+// failure names the failed nodes with the first one's own words.
+func (t tally) failure() string {
+	if len(t.failed) == 1 {
+		return "failed " + t.failed[0] + t.why
+	}
+	return fmt.Sprintf("failed %s%s, %s", t.failed[0], t.why, list(t.failed[1:]))
+}
+
+// summary is "2 of 3 nodes ready; updating node-b". The colon before the host roots that do not run
+// reads as the reason, which they are when nothing else is said.
+func (t tally) summary(word string, n int32, parts ...string) string {
+	head := fmt.Sprintf("%d of %s %s", n, plural(int(t.counts.Matched), "node"), word)
+	if len(parts) == 0 {
+		return head
+	}
+	if len(parts) == 1 && len(t.offline) > 0 && word == "ready" {
+		return head + ": " + parts[0]
+	}
+	return head + "; " + strings.Join(parts, "; ")
+}

@@ -1,0 +1,162 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// Labels of objects that the manager makes.
+const (
+	// NodeConfigLabel on a ControllerRevision has the name of its NodeConfig.
+	NodeConfigLabel = "seedbed.dev/nodeconfig"
+	// NetworkConfigLabel on a ControllerRevision has the name of the NetworkConfig in it.
+	NetworkConfigLabel = "seedbed.dev/networkconfig"
+	// NodeLabel on the RBAC objects of a node's agent has the node's name.
+	NodeLabel = "seedbed.dev/node"
+)
+
+const (
+	// fieldOwner is the manager's name in managedFields, and reports its events.
+	fieldOwner = "seedbed-manager"
+	// passTimeout bounds one pass, reading back what was written included.
+	passTimeout = time.Minute
+	// accessWorkers is how many nodes' RBAC objects are made at once when many nodes register.
+	accessWorkers = 4
+)
+
+// NewScheme returns the kinds of Kubernetes and of Seedbed.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	return scheme, nil
+}
+
+// ManagerOptions are the options that the controllers of SetupManager rely on: a cache that holds
+// no more than they use, and reads that see the process's own writes, without which two passes in
+// quick succession could take more nodes than rollout.maxUnavailable allows.
+func ManagerOptions() (ctrl.Options, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return ctrl.Options{}, err
+	}
+	ofNodes, err := labels.NewRequirement(NodeLabel, selection.Exists, nil)
+	if err != nil {
+		return ctrl.Options{}, fmt.Errorf("build selector: %w", err)
+	}
+	agents := cache.ByObject{Label: labels.NewSelector().Add(*ofNodes)}
+	consistent := true
+	return ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{v1alpha1.Namespace: {}},
+			DefaultTransform:  cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Secret{}:             {Transform: stripSecret},
+				&corev1.ConfigMap{}:          {Label: labels.SelectorFromSet(labels.Set{v1alpha1.RegistrationLabel: "true"})},
+				&rbacv1.ClusterRole{}:        agents,
+				&rbacv1.ClusterRoleBinding{}: agents,
+				&rbacv1.Role{}:               agents,
+				&rbacv1.RoleBinding{}:        agents,
+			},
+		},
+		Client: client.Options{
+			FieldOwner: fieldOwner,
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &consistent},
+		},
+		Controller: config.Controller{ReconciliationTimeout: passTimeout},
+	}, nil
+}
+
+// stripSecret keeps of a Secret's metadata what pins it. Annotations go, since kubectl apply writes
+// the whole content into one.
+func stripSecret(in any) (any, error) {
+	if object, err := meta.Accessor(in); err == nil {
+		object.SetManagedFields(nil)
+		object.SetAnnotations(nil)
+	}
+	return in, nil
+}
+
+// SetupManager adds the manager's controllers to mgr, which must have been made with
+// ManagerOptions.
+func SetupManager(mgr ctrl.Manager) error {
+	registerManagerMetrics()
+	c, events := mgr.GetClient(), mgr.GetEventRecorder(fieldOwner)
+	access := &access{client: c}
+	err := errors.Join(
+		setupNodeConfig(mgr, &NodeConfigReconciler{client: c, events: events, access: access}),
+		setupNetworkConfig(mgr, &NetworkConfigReconciler{client: c, events: events}),
+		setupNodeState(mgr, &NodeStateReconciler{access: access}),
+		setupRegistration(mgr, &RegistrationReconciler{client: c, events: events}),
+	)
+	if err != nil {
+		return fmt.Errorf("set up controllers: %w", err)
+	}
+	return nil
+}
+
+// setupNodeConfig leaves the concurrency at one: two NodeConfigs that hand a node over must not
+// both count it.
+func setupNodeConfig(mgr ctrl.Manager, r *NodeConfigReconciler) error {
+	w := wakes{client: mgr.GetClient()}
+	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.NodeConfig{}, specChanged).
+		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(w.allNodeConfigs), specChanged).
+		Watches(&v1alpha1.NetworkConfig{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNetwork), specChanged).
+		Watches(&v1alpha1.NodeState{}, w.nodeChanges()).
+		Watches(&appsv1.ControllerRevision{}, handler.EnqueueRequestsFromMapFunc(nodeConfigOfRevision)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfSecret)).
+		Complete(r)
+}
+
+func setupNetworkConfig(mgr ctrl.Manager, r *NetworkConfigReconciler) error {
+	w := wakes{client: mgr.GetClient()}
+	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.NetworkConfig{}, specChanged).
+		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(networkOfNodeConfig)).
+		Watches(&v1alpha1.NodeState{}, handler.EnqueueRequestsFromMapFunc(w.allNetworkConfigs), specChanged).
+		Complete(r)
+}
+
+func setupNodeState(mgr ctrl.Manager, r *NodeStateReconciler) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.NodeState{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&rbacv1.ClusterRole{}).
+		Owns(&rbacv1.ClusterRoleBinding{}).
+		Owns(&rbacv1.Role{}).
+		Owns(&rbacv1.RoleBinding{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: accessWorkers}).
+		Complete(r)
+}
+
+func setupRegistration(mgr ctrl.Manager, r *RegistrationReconciler) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("registration").
+		For(&corev1.ConfigMap{}, builder.WithPredicates(isRegistration())).
+		Watches(&v1alpha1.NodeState{}, handler.EnqueueRequestsFromMapFunc(registrationOfNode), builder.WithPredicates(onlyDeletions())).
+		Complete(r)
+}
