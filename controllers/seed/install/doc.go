@@ -1,0 +1,7 @@
+// Package install puts into a cluster what Seedbed needs to be there: the namespace seedbed-system, the
+// kinds, the roles, and the cluster's authority as a Secret; and it registers nodes.
+//
+// In: a client configuration. Out: objects, by server-side apply under the field owner "seedbed-seed",
+// so that doing it again changes nothing and puts right what somebody changed. Nothing is deleted, and
+// nothing of a user's is touched.
+package install

@@ -1,0 +1,93 @@
+package install
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	ctrlclient "sigs.k8s.io/controller-runtime/pkg/client"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// TakenError says that a node of that name is registered already, with other labels.
+type TakenError struct {
+	Node string
+	// Labels it is registered with.
+	Labels map[string]string
+}
+
+func (e *TakenError) Error() string {
+	with := "no labels"
+	if len(e.Labels) > 0 {
+		with = "the labels " + labels.Set(e.Labels).String()
+	}
+	return fmt.Sprintf("node %s: the name is taken, registered with %s: use those, choose another name, or release it with "+
+		"`kubectl delete configmap -n %s %s` and `kubectl delete nodestate %s`",
+		e.Node, with, v1alpha1.Namespace, v1alpha1.RegistrationName(e.Node), e.Node)
+}
+
+// Register makes the registration of a node. A node that is registered with the same labels is left
+// alone; one with others is a *TakenError.
+func (i *Installer) Register(ctx context.Context, node string, nodeLabels map[string]string) (created bool, err error) {
+	registration, err := newRegistration(node, nodeLabels)
+	if err != nil {
+		return false, err
+	}
+	// Created, not applied, so that of two who register one name at the same time one is told.
+	err = i.client.Create(ctx, registration, fieldOwner)
+	if err == nil {
+		return true, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return false, fmt.Errorf("register node %s: %w", node, err)
+	}
+	current := &corev1.ConfigMap{}
+	if err := i.client.Get(ctx, ctrlclient.ObjectKeyFromObject(registration), current); err != nil {
+		return false, fmt.Errorf("read registration of node %s: %w", node, err)
+	}
+	existing, err := labelsOf(current)
+	if err != nil {
+		return false, err
+	}
+	if !maps.Equal(existing, nodeLabels) {
+		return false, &TakenError{Node: node, Labels: existing}
+	}
+	return false, nil
+}
+
+func newRegistration(node string, nodeLabels map[string]string) (*corev1.ConfigMap, error) {
+	if nodeLabels == nil {
+		nodeLabels = map[string]string{}
+	}
+	encoded, err := json.Marshal(nodeLabels)
+	if err != nil {
+		return nil, fmt.Errorf("encode labels of node %s: %w", node, err)
+	}
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      v1alpha1.RegistrationName(node),
+			Namespace: v1alpha1.Namespace,
+			Labels:    map[string]string{v1alpha1.RegistrationLabel: "true"},
+		},
+		Data: map[string]string{
+			v1alpha1.RegistrationNodeNameKey: node,
+			v1alpha1.RegistrationLabelsKey:   string(encoded),
+		},
+	}, nil
+}
+
+// labelsOf is what a registration says; no labels are an empty map.
+func labelsOf(registration *corev1.ConfigMap) (map[string]string, error) {
+	nodeLabels := map[string]string{}
+	if err := json.Unmarshal([]byte(registration.Data[v1alpha1.RegistrationLabelsKey]), &nodeLabels); err != nil {
+		return nil, fmt.Errorf("ConfigMap %s/%s: data.%s is not a JSON object of strings: %w: delete it to register the node again",
+			registration.Namespace, registration.Name, v1alpha1.RegistrationLabelsKey, err)
+	}
+	return nodeLabels, nil
+}
