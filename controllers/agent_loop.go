@@ -121,7 +121,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // pass runs one pass and returns the time until the next if nothing happens before.
 func (a *Agent) pass(ctx context.Context, want *Assignment) time.Duration {
-	ctx, done := a.interruptible(ctx)
+	ctx, done := a.interruptible(ctx, want)
 	pass, enforced := a.Pipeline.Pass(ctx, want, a.held)
 	if pass.Err == nil && enforced != nil {
 		a.held = enforced
@@ -140,11 +140,15 @@ func (a *Agent) pass(ctx context.Context, want *Assignment) time.Duration {
 	return min(a.backoff(), a.Resync)
 }
 
-// interruptible is a context that Assign can end; done must be called, and returns no wait.
-func (a *Agent) interruptible(ctx context.Context) (context.Context, func() time.Duration) {
+// interruptible is a context that Assign can end, or has ended since want was taken; done must be
+// called, and returns no wait.
+func (a *Agent) interruptible(ctx context.Context, want *Assignment) (context.Context, func() time.Duration) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	a.mu.Lock()
 	a.interrupt = cancel
+	if !want.sameAs(a.want) {
+		cancel(errSuperseded)
+	}
 	a.mu.Unlock()
 	return ctx, func() time.Duration {
 		a.mu.Lock()

@@ -134,3 +134,48 @@ func TestFolderInTheWayIsNotPutBackAsAFile(t *testing.T) {
 		t.Errorf("the removal made %s", left.Describe())
 	}
 }
+
+func TestLedgerThatCouldNotBeWrittenIsWrittenByAPassWithNothingToDo(t *testing.T) {
+	f := hosttest.New()
+	desired := state.New()
+	desired.Files[daemon] = file("{}", state.ComponentDocker)
+	full := errors.New("no space left on device")
+	writes := 0
+	f.FailWhen(func(c hosttest.Call) error {
+		if c.Op != "store.Write" {
+			return nil
+		}
+		if writes++; writes > 1 { // after the file was written
+			return full
+		}
+		return nil
+	})
+	h := f.Host()
+	book, err := apply.Open(h.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	again := func() (plan.Plan, error) {
+		p := plan.New(desired, host.Observe(ctx, h, desired, book.Ledger()), book.Ledger())
+		_, err := apply.Apply(ctx, h, book, p, now, nil)
+		return p, err
+	}
+	if _, err := again(); !errors.Is(err, full) {
+		t.Fatalf("got %v, want the ledger's error", err)
+	}
+	if p, err := again(); !p.Empty() || !errors.Is(err, full) {
+		t.Errorf("a ledger that still cannot be written is no error: %v\n%s", err, p)
+	}
+	f.FailWhen(nil)
+	if p, err := again(); !p.Empty() || err != nil {
+		t.Fatalf("%v\n%s", err, p)
+	}
+	onDisk, err := apply.Open(f.Restart().Host().Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := onDisk.Ledger().Owned[state.Ref{Kind: state.KindFile, Name: daemon}].Applied; got == "" {
+		t.Error("the ledger on disk does not know what was applied")
+	}
+}
