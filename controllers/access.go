@@ -40,7 +40,8 @@ func (a *access) assign(ctx context.Context, node *v1alpha1.NodeState, target v1
 		return nil, err
 	}
 	assigned := node.DeepCopy()
-	target.DeepCopyInto(&assigned.Spec)
+	// The rest of the spec is not the rollout's.
+	assigned.Spec.Config, assigned.Spec.Revision, assigned.Spec.Secrets = target.Config, target.Revision, slices.Clone(target.Secrets)
 	if err := a.client.Patch(ctx, assigned, client.MergeFromWithOptions(node, client.MergeFromWithOptimisticLock{})); err != nil {
 		return nil, fmt.Errorf("assign %s to NodeState %s: %w", target.Revision, node.Name, err)
 	}

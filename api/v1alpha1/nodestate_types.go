@@ -5,7 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// NodeStateSpec is what a node is assigned. The manager writes it.
+// NodeStateSpec is what a node is assigned. The manager writes it, but for
+// addresses, which are an administrator's to change once the node has joined.
 type NodeStateSpec struct {
 	// config is the name of the NodeConfig that governs the node.
 	// Example: "workers".
@@ -25,6 +26,18 @@ type NodeStateSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Secrets []PinnedSecret `json:"secrets,omitempty"`
+	// addresses are the IP addresses that the kubelet's serving certificate may name, as
+	// addresses and ranges in CIDR notation. They come from the token that the node joined with,
+	// or from an administrator, and never from the node. None means that no serving certificate
+	// is approved.
+	// Example: ["10.64.3.8", "10.64.4.0/26"].
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:items:XValidation:rule="isIP(self) || isCIDR(self)",messageExpression="'address ' + self + ' is neither an IP address nor a range: write one such as 10.64.3.8 or 10.64.3.0/26'"
+	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || string(cidr(self).masked()) == self",messageExpression="'address ' + self + ' is a range with host bits set: write its first address, as in 10.64.3.0/26, or the address alone'"
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // PinnedSecret is one version of a Secret in seedbed-system.

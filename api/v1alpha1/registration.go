@@ -28,22 +28,6 @@ const (
 	RegistrationLabelsKey = "labels"
 )
 
-// The identities of Seedbed's processes: the common name and organization of their client
-// certificates, which the API server takes as user and group. None begins with "system:", so that
-// none means anything to Kubernetes itself.
-const (
-	// NodesGroup is the group of every node's agent.
-	NodesGroup = "seedbed:nodes"
-	// NodeUserPrefix comes before the node's name in the user name of its agent.
-	NodeUserPrefix = "seedbed:node:"
-	// ManagerUser is the manager that runs outside the cluster, beside the seed.
-	ManagerUser = "seedbed:manager"
-	// AdminUser is the administrator whose kubeconfig the seed writes.
-	AdminUser = "seedbed:admin"
-	// AdminsGroup is bound to cluster-admin by the seed. Unlike system:masters it can be unbound.
-	AdminsGroup = "seedbed:admins"
-)
-
 const (
 	// ClusterCASecret is the Secret in seedbed-system that holds the certificate (never the key)
 	// of the authority that signed the API server's certificate.
@@ -54,9 +38,6 @@ const (
 
 // RegistrationName is the name of the ConfigMap that registers a node.
 func RegistrationName(nodeName string) string { return RegistrationNamePrefix + nodeName }
-
-// NodeUser is the user name of a node's agent.
-func NodeUser(nodeName string) string { return NodeUserPrefix + nodeName }
 
 // IsRegistration is true for a ConfigMap's metadata that says it registers a node.
 func IsRegistration(o metav1.Object) bool {

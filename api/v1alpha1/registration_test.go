@@ -28,3 +28,24 @@ func TestOnlyALabelledConfigMapOfOurNamespaceIsARegistration(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyALabelledConfigMapOfOurNamespaceIsATokensScope(t *testing.T) {
+	labels := map[string]string{v1alpha1.JoinTokenLabel: "true"}
+	for _, tc := range []struct {
+		reason, namespace, name string
+		labels                  map[string]string
+		want                    bool
+	}{
+		{"one", v1alpha1.Namespace, v1alpha1.JoinName("abcdef"), labels, true},
+		{"in another namespace", "default", v1alpha1.JoinName("abcdef"), labels, false},
+		{"of another name", v1alpha1.Namespace, "abcdef", labels, false},
+		{"without an id", v1alpha1.Namespace, v1alpha1.JoinName(""), labels, false},
+		{"without the label", v1alpha1.Namespace, v1alpha1.JoinName("abcdef"), nil, false},
+		{"of a registration", v1alpha1.Namespace, v1alpha1.JoinName("abcdef"), map[string]string{v1alpha1.RegistrationLabel: "true"}, false},
+	} {
+		o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: tc.namespace, Name: tc.name, Labels: tc.labels}}
+		if got := v1alpha1.IsJoinScope(o); got != tc.want {
+			t.Errorf("%s: got %v", tc.reason, got)
+		}
+	}
+}

@@ -64,6 +64,7 @@ var validNodes = []valid{
 
 var validStates = []valid{
 	{"the smallest object", `{}`},
+	{"serving addresses and ranges of each family", `{spec: {addresses: [10.64.3.8, 10.64.4.0/26, "fd00::8", "fd00:1::/64"]}}`},
 	{"an address of each family", `{status: {facts: {interfaces: [{name: eth4, addresses: [10.64.3.8/26, "fe80::1/64"]}], routes: [{destination: 0.0.0.0/0, interface: eth5}]}}}`},
 	{"a program from a package", `{status: {facts: {components: [{name: docker, path: /usr/bin/dockerd, source: Package, execStart: [/usr/bin/dockerd, -H, "fd://"]}]}}}`},
 }
