@@ -38,6 +38,10 @@ var invalidNodes = []invalid{
 	{"maxUnavailable negative", `{spec: {rollout: {maxUnavailable: -1}}}`, "spec.rollout.maxUnavailable", "a number from 1 to 5000"},
 	{"maxUnavailable a number as text", `{spec: {rollout: {maxUnavailable: "3"}}}`, "spec.rollout.maxUnavailable", "a number from 1 to 5000"},
 	{"maxUnavailable a fraction", `{spec: {rollout: {maxUnavailable: 1.5}}}`, "spec.rollout.maxUnavailable", "must be of type"},
+	{"a drain policy that is unknown", `{spec: {rollout: {drain: {policy: Always}}}}`, "spec.rollout.drain.policy", `supported values: "WhenNeeded", "Never"`},
+	{"a drain timeout of nothing", `{spec: {rollout: {drain: {timeout: 0s}}}}`, "spec.rollout.drain.timeout", "rollout.drain.timeout 0s is not a duration from 10s to 24h: write number and unit, for example 5m"},
+	{"a drain timeout in days", `{spec: {rollout: {drain: {timeout: 2d}}}}`, "spec.rollout.drain.timeout", "rollout.drain.timeout 2d is not a duration"},
+	{"a drain timeout over a day", `{spec: {rollout: {drain: {timeout: 25h}}}}`, "spec.rollout.drain.timeout", "rollout.drain.timeout 25h is not a duration"},
 	{"a name over 52 characters", `{metadata: {name: ` + long(53) + `}}`, "<nil>", "metadata.name " + long(53) + " is longer than 52 characters, and revisions are named after it: shorten it"},
 }
 

@@ -192,7 +192,41 @@ type Rollout struct {
 	// paused keeps every node at the revision it has. Default: false.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
+	// drain says what is done with the pods of a node before docker0 is rebuilt
+	// or the node reboots. Default: the defaults of its fields.
+	// +optional
+	Drain *Drain `json:"drain,omitempty"`
 }
+
+// Drain says what is done with a node's pods before a change that cuts them
+// off.
+type Drain struct {
+	// policy: WhenNeeded cordons the node and evicts its pods, as kubectl drain
+	// does: PodDisruptionBudgets are respected, pods of DaemonSets and static pods
+	// stay, emptyDir volumes are lost. Never lets the change happen at once, under
+	// the pods. Default: WhenNeeded.
+	// +optional
+	Policy *DrainPolicy `json:"policy,omitempty"`
+	// timeout is how long the pods of one node may take to go, from 10s to 24h.
+	// When it is over the node is uncordoned with the change not made, and
+	// another attempt begins after the same time again. Default: 5m.
+	// Example: "15m".
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')",messageExpression="'rollout.drain.timeout ' + self + ' is not a duration from 10s to 24h: write number and unit, for example 5m'"
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+}
+
+// DrainPolicy says when a node is drained.
+// +kubebuilder:validation:Enum=WhenNeeded;Never
+type DrainPolicy string
+
+// The drain policies.
+const (
+	DrainWhenNeeded DrainPolicy = "WhenNeeded"
+	DrainNever      DrainPolicy = "Never"
+)
 
 // NodeConfigStatus is what the manager knows of the nodes a NodeConfig
 // governs.
@@ -245,6 +279,11 @@ type NodeCounts struct {
 	// +optional
 	// +kubebuilder:default=0
 	Failed int32 `json:"failed"`
+	// draining is how many are being drained for a change, or carry out one that
+	// they were drained for.
+	// +optional
+	// +kubebuilder:default=0
+	Draining int32 `json:"draining"`
 }
 
 // NodeConfig says what the nodes that its selector picks are to be: the

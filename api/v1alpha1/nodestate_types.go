@@ -26,6 +26,7 @@ type NodeStateSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Secrets []PinnedSecret `json:"secrets,omitempty"`
+<<<<<<< HEAD
 	// addresses are the IP addresses that the kubelet's serving certificate may name, as
 	// addresses and ranges in CIDR notation. They come from the token that the node joined with,
 	// or from an administrator, and never from the node. None means that no serving certificate
@@ -38,7 +39,22 @@ type NodeStateSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="isIP(self) || isCIDR(self)",messageExpression="'address ' + self + ' is neither an IP address nor a range: write one such as 10.64.3.8 or 10.64.3.0/26'"
 	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || string(cidr(self).masked()) == self",messageExpression="'address ' + self + ' is a range with host bits set: write its first address, as in 10.64.3.0/26, or the address alone'"
 	Addresses []string `json:"addresses,omitempty"`
+=======
+	// permit is the plan that the agent may carry out although it rebuilds docker0
+	// or wants a reboot: status.pending.plan, once the manager has drained the
+	// node for it. A permit for another plan permits nothing; the manager takes
+	// it back when the plan is done. Default: none.
+	// Example: "2c26b46b68ffc68ff99b453c1d304134".
+	// +optional
+	Permit PlanHash `json:"permit,omitempty"`
+>>>>>>> ecee31c (Let an agent ask for a permit, and a NodeConfig say how nodes are drained for it)
 }
+
+// PlanHash names a plan by what it would do: the same steps on the same host
+// have the same hash.
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8,64}$')",messageExpression=`'plan ' + self.replace('\n', ' ') + ' is no hash: write 8 to 64 hexadecimal digits in lower case, for example 2c26b46b'`
+type PlanHash string
 
 // PinnedSecret is one version of a Secret in seedbed-system.
 type PinnedSecret struct {
@@ -91,6 +107,28 @@ type ApplyStatus struct {
 	Disruption DisruptionName `json:"disruption,omitempty"`
 }
 
+// PendingPlan is a plan that waits for a permit, because containers run that it
+// would cut off.
+type PendingPlan struct {
+	// plan that waits. The manager drains the node for it and then names it in
+	// spec.permit.
+	// Example: "2c26b46b68ffc68ff99b453c1d304134".
+	// +required
+	Plan PlanHash `json:"plan"`
+	// disruption is the most that any of its steps costs.
+	// Example: "Recreate".
+	// +required
+	Disruption DisruptionName `json:"disruption"`
+	// message says which steps wait, and for what.
+	// Example: "docker0 changes from 172.30.1.1/24 to 172.30.2.1/24".
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// since is when the plan began to wait.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
 // DriftStatus counts what somebody else changed and the agent put right.
 type DriftStatus struct {
 	// corrected is how many resources were put right since the agent's ledger
@@ -138,6 +176,10 @@ type NodeStateStatus struct {
 	// apply is the last pass that changed something or failed.
 	// +optional
 	Apply *ApplyStatus `json:"apply,omitempty"`
+	// pending is the plan that waits for spec.permit; nothing of it that disrupts
+	// is done before.
+	// +optional
+	Pending *PendingPlan `json:"pending,omitempty"`
 	// drift counts what somebody else changed and the agent put right.
 	// +optional
 	Drift *DriftStatus `json:"drift,omitempty"`
@@ -163,6 +205,7 @@ type NodeStateStatus struct {
 // +kubebuilder:printcolumn:name="Prepared",type=string,JSONPath=`.status.conditions[?(@.type=="Prepared")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Pending",type=string,JSONPath=`.status.pending.disruption`,priority=1
 // +kubebuilder:printcolumn:name="Drift",type=integer,JSONPath=`.status.drift.corrected`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -50,6 +50,8 @@ var validNodes = []valid{
 	{"an argument whose value has quotes and specifiers", `{spec: {kubelet: {extraArgs: ["--node-status=\"%H\" $HOME '=,"]}}}`},
 	{"all nodes at once", `{spec: {rollout: {maxUnavailable: "100%"}}}`},
 	{"one node in a hundred", `{spec: {rollout: {maxUnavailable: "1%", paused: true}}}`},
+	{"a drain as long as may be", `{spec: {rollout: {drain: {policy: WhenNeeded, timeout: 24h}}}}`},
+	{"a drain that never happens", `{spec: {rollout: {drain: {policy: Never, timeout: 10s}}}}`},
 	{"ten days of idle connections", `{spec: {kubeProxy: {conntrack: {tcpEstablishedTimeout: 240h, min: 0, maxPerCore: 0}}}}`},
 	{"a sysctl of an interface with a dot", `{spec: {sysctls: {net.ipv4.conf.eth0/100.rp_filter: "2", net.ipv4.tcp_rmem: "4096 87380 6291456"}}}`},
 	{"an empty file", `{spec: {files: [{path: /etc/cron.deny, contents: ""}]}}`},
