@@ -72,15 +72,12 @@ var invalidHostThings = []invalid{
 var invalidStates = []invalid{
 	{"a name over 63 characters", `{metadata: {name: ` + long(64) + `}}`, "<nil>", "metadata.name " + long(64) + " is longer than 63 characters: shorten it"},
 	{"a pinned Secret twice", `{spec: {secrets: [{name: a, uid: u, resourceVersion: "1"}, {name: a, uid: u, resourceVersion: "2"}]}}`, "spec.secrets[1]", `Duplicate value: {"name":"a"}`},
-<<<<<<< HEAD
 	{"an address that is a name", `{spec: {addresses: [node-a]}}`, "spec.addresses[0]", "address node-a is neither an IP address nor a range: write one such as 10.64.3.8 or 10.64.3.0/26"},
 	{"an address with host bits", `{spec: {addresses: [10.64.3.8/26]}}`, "spec.addresses[0]", "address 10.64.3.8/26 is a range with host bits set: write its first address, as in 10.64.3.0/26, or the address alone"},
 	{"an address twice", `{spec: {addresses: [10.64.3.8, 10.64.3.8]}}`, "spec.addresses[1]", `Duplicate value: "10.64.3.8"`},
-=======
 	{"a permit that is no hash", `{spec: {permit: "yes"}}`, "spec.permit", "plan yes is no hash: write 8 to 64 hexadecimal digits in lower case, for example 2c26b46b"},
 	{"a plan that waits without a hash", `{status: {pending: {plan: "", disruption: Recreate, since: "2026-01-01T00:00:00Z"}}}`, "status.pending.plan", "plan  is no hash"},
 	{"a plan that waits for nothing", `{status: {pending: {plan: 2c26b46b, disruption: Drain, since: "2026-01-01T00:00:00Z"}}}`, "status.pending.disruption", `supported values: "None", "Reload", "Restart", "Recreate", "Reboot"`},
->>>>>>> ecee31c (Let an agent ask for a permit, and a NodeConfig say how nodes are drained for it)
 	{"a component that is unknown", facts(`components: [{name: containerd, path: /a, source: Binary}]`), "status.facts.components[0].name", `Unsupported value: "containerd": supported values: "flannel", "docker", "cri-dockerd", "kubelet", "kube-proxy"`},
 	{"a component twice", facts(`components: [{name: docker, path: /a, source: Binary}, {name: docker, path: /b, source: Binary}]`), "status.facts.components[1]", `Duplicate value: {"name":"docker"}`},
 	{"a program at a relative path", facts(`components: [{name: docker, path: dockerd, source: Binary}]`), "status.facts.components[0].path", "component path dockerd is not a clean absolute path: for example /usr/bin/dockerd"},

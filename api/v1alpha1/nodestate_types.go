@@ -26,7 +26,6 @@ type NodeStateSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Secrets []PinnedSecret `json:"secrets,omitempty"`
-<<<<<<< HEAD
 	// addresses are the IP addresses that the kubelet's serving certificate may name, as
 	// addresses and ranges in CIDR notation. They come from the token that the node joined with,
 	// or from an administrator, and never from the node. None means that no serving certificate
@@ -39,7 +38,6 @@ type NodeStateSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="isIP(self) || isCIDR(self)",messageExpression="'address ' + self + ' is neither an IP address nor a range: write one such as 10.64.3.8 or 10.64.3.0/26'"
 	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || string(cidr(self).masked()) == self",messageExpression="'address ' + self + ' is a range with host bits set: write its first address, as in 10.64.3.0/26, or the address alone'"
 	Addresses []string `json:"addresses,omitempty"`
-=======
 	// permit is the plan that the agent may carry out although it rebuilds docker0
 	// or wants a reboot: status.pending.plan, once the manager has drained the
 	// node for it. A permit for another plan permits nothing; the manager takes
@@ -47,7 +45,6 @@ type NodeStateSpec struct {
 	// Example: "2c26b46b68ffc68ff99b453c1d304134".
 	// +optional
 	Permit PlanHash `json:"permit,omitempty"`
->>>>>>> ecee31c (Let an agent ask for a permit, and a NodeConfig say how nodes are drained for it)
 }
 
 // PlanHash names a plan by what it would do: the same steps on the same host
