@@ -15,6 +15,10 @@ const (
 	// ConditionConflicted is True on NodeConfigs of equal priority that select the same node.
 	ConditionConflicted = "Conflicted"
 
+	// ConditionPublished is True when flannel's etcd holds the network of a NetworkConfig. It is there
+	// only with the subnet manager Etcd.
+	ConditionPublished = "Published"
+
 	// Health of the components of a node, in the order of the chain.
 	ConditionFlannelHealthy   = "FlannelHealthy"
 	ConditionDockerHealthy    = "DockerHealthy"
@@ -45,6 +49,12 @@ const (
 	ReasonNodesFailed      = "NodesFailed"
 	ReasonUnitActive       = "UnitActive"
 	ReasonUnitNotActive    = "UnitNotActive"
+
+	// Reasons of a network that is not, or should not be, published as it is.
+	ReasonEtcdUnreachable      = "EtcdUnreachable"
+	ReasonEtcdPermissionDenied = "EtcdPermissionDenied"
+	ReasonEtcdInsecure         = "EtcdInsecure"
+	ReasonPrefixConflict       = "PrefixConflict"
 
 	// Reasons of a node on which a revision cannot be rendered.
 	ReasonInterfaceNotFound  = "InterfaceNotFound"

@@ -27,6 +27,18 @@ const (
 	SubnetManagerEtcd SubnetManagerType = "Etcd"
 )
 
+// DefaultEtcdPrefix is where flannel's keys are in etcd unless subnetManager.etcd.prefix says otherwise.
+const DefaultEtcdPrefix = "/coreos.com/network"
+
+// The Secret in seedbed-system that a seed makes for flannel: a client certificate of its etcd that is
+// let into flannel's keys and nothing else.
+const (
+	FlannelEtcdSecret  = "flannel-etcd"
+	FlannelEtcdCAKey   = "ca.crt"
+	FlannelEtcdCertKey = "tls.crt"
+	FlannelEtcdKeyKey  = "tls.key"
+)
+
 // FlannelBackend is how flannel carries pod traffic between nodes.
 // +kubebuilder:validation:XValidation:rule="!has(self.vxlan) || !has(self.type) || self.type == 'VXLAN'",messageExpression="'backend.vxlan is set but backend.type is ' + self.type + ': remove backend.vxlan, or set backend.type: VXLAN'",fieldPath=".vxlan"
 type FlannelBackend struct {

@@ -53,6 +53,8 @@ var invalidNetworks = []invalid{
 	// subnetManager
 	{"etcd without its settings", `{spec: {subnetManager: {type: Etcd}}}`, "spec.subnetManager", "subnetManager.type Etcd needs subnetManager.etcd: set etcd.endpoints"},
 	{"etcd settings without the type", `{spec: {subnetManager: {etcd: {endpoints: ["http://10.64.3.7:2379"]}}}}`, "spec.subnetManager", "subnetManager.etcd is set but subnetManager.type is not Etcd: set type: Etcd, or remove etcd"},
+	{"fewer than four subnets in etcd", `{spec: {podSubnetLength: 17, subnetManager: {type: Etcd, etcd: {endpoints: ["https://a:2379"]}}}}`, "spec.podCIDR", "podCIDR 172.30.0.0/16 has room for fewer than four subnets of podSubnetLength, which flannel refuses with subnetManager.type Etcd"},
+	{"fewer than four subnets of the default length in etcd", `{spec: {podCIDR: 172.30.0.0/23, subnetManager: {type: Etcd, etcd: {endpoints: ["https://a:2379"]}}}}`, "spec.podCIDR", "make podSubnetLength (24 if not set) at least 2 longer than the prefix of podCIDR"},
 	{"no etcd endpoint", `{spec: {subnetManager: {type: Etcd, etcd: {endpoints: []}}}}`, "spec.subnetManager.etcd.endpoints", "should have at least 1 items"},
 	{"an etcd endpoint without scheme", etcd(`endpoints: ["10.64.3.7:2379"]`), "spec.subnetManager.etcd.endpoints[0]", "etcd endpoint 10.64.3.7:2379 is not scheme://host:port with http or https and a port from 1 to 65535: for example https://10.64.3.7:2379"},
 	{"an etcd endpoint without port", etcd(`endpoints: ["https://10.64.3.7"]`), "spec.subnetManager.etcd.endpoints[0]", "etcd endpoint https://10.64.3.7 is not scheme://host:port"},

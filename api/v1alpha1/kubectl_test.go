@@ -21,7 +21,11 @@ var _ = Describe("kubectl", Ordered, func() {
 			PodCIDR: "172.30.0.0/16", ServiceCIDR: "10.254.0.0/16", Interface: v1alpha1.InterfaceSelector{Name: new("eth4")},
 		}}
 		Expect(env.Client.Create(ctx, network)).To(Succeed())
-		network.Status = v1alpha1.NetworkConfigStatus{ObservedGeneration: 1, Nodes: 2, Conditions: []metav1.Condition{
+		network.Status = v1alpha1.NetworkConfigStatus{ObservedGeneration: 1, Nodes: 2, Leases: &v1alpha1.LeaseStatus{
+			Count: 2, Conflicts: 1, First: []v1alpha1.LeaseConflict{{
+				Subnet: "172.30.38.0/24", PublicIP: "10.64.3.8", Reason: v1alpha1.LeaseNoNode, Message: "no node has 10.64.3.8",
+			}},
+		}, Conditions: []metav1.Condition{
 			condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "In use by 2 nodes"),
 		}}
 		Expect(env.Client.Status().Update(ctx, network)).To(Succeed())
@@ -76,8 +80,9 @@ var _ = Describe("kubectl", Ordered, func() {
 
 	It("shows a network by its short name", func() {
 		rows := table("netcfg")
-		Expect(rows[0]).To(Equal([]string{"NAME", "PODS", "SERVICES", "NODES", "READY", "AGE"}))
-		Expect(rows[1][:5]).To(Equal([]string{"default", "172.30.0.0/16", "10.254.0.0/16", "2", "True"}))
+		Expect(rows[0]).To(Equal([]string{"NAME", "PODS", "SERVICES", "NODES", "LEASES", "CONFLICTS", "READY", "AGE"}))
+		Expect(rows[1][:7]).To(Equal([]string{"default", "172.30.0.0/16", "10.254.0.0/16", "2", "2", "1", "True"}))
+		Expect(table("netcfg", "-o", "wide")[0]).To(ContainElements("PUBLISHED", "STATUS"))
 	})
 
 	It("shows how far a NodeConfig is rolled out, and why", func() {

@@ -60,6 +60,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!(isCIDR(self.podCIDR) && isCIDR(self.serviceCIDR)) || !(cidr(self.podCIDR).containsIP(cidr(self.serviceCIDR).ip()) || cidr(self.serviceCIDR).containsIP(cidr(self.podCIDR).ip()))",messageExpression="'serviceCIDR ' + self.serviceCIDR + ' overlaps podCIDR ' + self.podCIDR + ': choose ranges that share no address, for example 172.30.0.0/16 and 10.254.0.0/16'",fieldPath=".serviceCIDR"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.podCIDR) || self.podCIDR.contains(':') || !has(self.podSubnetLength) || self.podSubnetLength > cidr(self.podCIDR).prefixLength()",messageExpression="'podSubnetLength ' + '0123456789'.substring(self.podSubnetLength / 10, self.podSubnetLength / 10 + 1) + '0123456789'.substring(self.podSubnetLength % 10, self.podSubnetLength % 10 + 1) + ' is not longer than the prefix of podCIDR ' + self.podCIDR + ', so nodes cannot share it: use a greater length, such as 24 in a /16'",fieldPath=".podSubnetLength"
 // +kubebuilder:validation:XValidation:rule="!isCIDR(self.podCIDR) || self.podCIDR.contains(':') || has(self.podSubnetLength) || cidr(self.podCIDR).prefixLength() < 24",messageExpression="'podCIDR ' + self.podCIDR + ' has no room for subnets of the default length 24: set podSubnetLength above its prefix length, or choose a larger podCIDR'",fieldPath=".podCIDR"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.podCIDR) || self.podCIDR.contains(':') || !has(self.subnetManager) || !has(self.subnetManager.type) || self.subnetManager.type != 'Etcd' || (has(self.podSubnetLength) ? self.podSubnetLength : 24) >= cidr(self.podCIDR).prefixLength() + 2",messageExpression="'podCIDR ' + self.podCIDR + ' has room for fewer than four subnets of podSubnetLength, which flannel refuses with subnetManager.type Etcd: make podSubnetLength (24 if not set) at least 2 longer than the prefix of podCIDR'",fieldPath=".podCIDR"
 // +kubebuilder:validation:XValidation:rule="!has(self.dns) || !isIP(self.dns.serviceIP) || !isCIDR(self.serviceCIDR) || cidr(self.serviceCIDR).containsIP(self.dns.serviceIP)",messageExpression="'dns.serviceIP ' + self.dns.serviceIP + ' is outside serviceCIDR ' + self.serviceCIDR + ': choose an address inside it, such as 10.254.0.2 in 10.254.0.0/16'",fieldPath=".dns.serviceIP"
 // +kubebuilder:validation:XValidation:rule="!has(self.dns) || !(self.serviceCIDR.startsWith(self.dns.serviceIP + '/') || self.serviceCIDR.replace('.0/', '.1/').startsWith(self.dns.serviceIP + '/'))",messageExpression="'dns.serviceIP ' + self.dns.serviceIP + ' is taken: the first address of serviceCIDR ' + self.serviceCIDR + ' names the range and the next is the Service kubernetes; choose a later one, such as 10.254.0.2 in 10.254.0.0/16'",fieldPath=".dns.serviceIP"
 // +kubebuilder:validation:XValidation:rule="!has(self.masquerade) || self.masquerade != 'None' || (has(self.reversePathFilter) && self.reversePathFilter in ['Loose', 'Off'])",messageExpression="'masquerade None needs reversePathFilter Loose or Off, not ' + (has(self.reversePathFilter) ? self.reversePathFilter : 'Unmanaged') + ': otherwise replies to a node that called a Service are dropped (SB004)'",fieldPath=".masquerade"
@@ -216,7 +217,15 @@ type NetworkConfigStatus struct {
 	// nodes is how many nodes are assigned a revision with this network.
 	// +optional
 	Nodes int32 `json:"nodes,omitempty"`
-	// conditions: Ready, and Stalled while a change is refused.
+	// leases counts the subnets that nodes hold, and what is wrong with them.
+	// +optional
+	Leases *LeaseStatus `json:"leases,omitempty"`
+	// published is what the manager last wrote to flannel's etcd; only with the
+	// subnet manager Etcd.
+	// +optional
+	Published *PublishedNetwork `json:"published,omitempty"`
+	// conditions: Ready, Published (only with the subnet manager Etcd), and
+	// Stalled while somebody has to change something first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -234,6 +243,9 @@ type NetworkConfigStatus struct {
 // +kubebuilder:printcolumn:name="Services",type=string,JSONPath=`.spec.serviceCIDR`
 // +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.spec.backend.type`,priority=1
 // +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes`
+// +kubebuilder:printcolumn:name="Leases",type=integer,JSONPath=`.status.leases.count`
+// +kubebuilder:printcolumn:name="Conflicts",type=integer,JSONPath=`.status.leases.conflicts`
+// +kubebuilder:printcolumn:name="Published",type=string,JSONPath=`.status.conditions[?(@.type=="Published")].status`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/revision"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 	defaultDomain       = "cluster.local"
 	defaultVNI          = 1
 	defaultVXLANPort    = 8472
-	defaultEtcdPrefix   = "/coreos.com/network"
+	defaultEtcdPrefix   = v1alpha1.DefaultEtcdPrefix
 )
 
 func (r *resolver) network() {
@@ -69,6 +70,19 @@ func (r *resolver) backend(spec v1alpha1.FlannelBackend) {
 	r.oneOf("network.backend.type", string(r.node.Network.Backend.Type), "VXLAN", "HostGateway", "WireGuard", "UDP")
 }
 
+// NetworkOf resolves what of a network is the same for every node: its ranges and backend, and where
+// flannel's etcd is (nil with the Kubernetes subnet manager), so that what is published there is what
+// nodes are configured for. All that is wrong is returned at once, as Errors.
+func NetworkOf(spec v1alpha1.NetworkConfigSpec, secrets Secrets) (Network, *Etcd, error) {
+	r := &resolver{in: Input{Revision: revision.Revision{Network: spec}, Secrets: secrets}}
+	r.network()
+	etcd := r.etcd()
+	if err := r.err(); err != nil {
+		return Network{}, nil, err
+	}
+	return r.node.Network, etcd, nil
+}
+
 // etcdPrefix repeats the CRD's grammar, since flannel joins it with "/config" unchecked.
 var etcdPrefix = regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
 
@@ -87,6 +101,10 @@ func (r *resolver) etcd() *Etcd {
 	if spec.Etcd == nil || len(spec.Etcd.Endpoints) == 0 {
 		r.invalid(field+".etcd", "", "type Etcd has no endpoints: add subnetManager.etcd.endpoints, for example [\"https://10.64.3.7:2379\"]")
 		return nil
+	}
+	// flannel, pkg/subnet/config.go, CheckNetworkConfig.
+	if n := r.node.Network; n.PodCIDR.IsValid() && n.PodSubnetLength < n.PodCIDR.Bits()+2 {
+		r.invalid("network.podSubnetLength", strconv.Itoa(n.PodSubnetLength), "makes fewer than four subnets of podCIDR %s, which flannel refuses with subnetManager.type Etcd: use at least %d", n.PodCIDR, n.PodCIDR.Bits()+2)
 	}
 	etcd := &Etcd{Prefix: or(spec.Etcd.Prefix, defaultEtcdPrefix)}
 	if !etcdPrefix.MatchString(etcd.Prefix) {

@@ -28,6 +28,7 @@ func TestNetworksThatCannotWorkAreRefused(t *testing.T) {
 		"EtcdEndpoint": {"a second endpoint smuggled in", network(func(n *v1alpha1.NetworkConfigSpec) {
 			n.SubnetManager.Etcd.Endpoints = []v1alpha1.EtcdEndpoint{"http://10.64.3.7:2379,http://evil:1"}
 		}), "", "network.subnetManager.etcd.endpoints[0]", "not a URL"},
+		"EtcdSubnets": {"flannel wants four subnets at least", network(func(n *v1alpha1.NetworkConfigSpec) { n.PodSubnetLength = new(int32(17)) }), "", "network.podSubnetLength", "at least 18"},
 		"EtcdPrefix":  {"not a key", network(func(n *v1alpha1.NetworkConfigSpec) { n.SubnetManager.Etcd.Prefix = new("/a b") }), "", "network.subnetManager.etcd.prefix", "prefix"},
 		"EtcdNothing": {"Etcd without endpoints", network(func(n *v1alpha1.NetworkConfigSpec) { n.SubnetManager.Etcd = nil }), "", "network.subnetManager.etcd", "endpoints"},
 		"PlainServer": {"nobody could verify it (SB021)", node(func(n *v1alpha1.NodeConfigSpec) { n.Kubernetes.APIServer = "http://10.64.3.7:8080" }), "", "kubernetes.apiServer", "https"},
