@@ -56,6 +56,19 @@ const (
 	ReasonEtcdInsecure         = "EtcdInsecure"
 	ReasonPrefixConflict       = "PrefixConflict"
 
+	// Reasons of a node whose packages or binaries are not there yet.
+	ReasonInstalling                = "Installing"
+	ReasonPackageManagerBusy        = "PackageManagerBusy"
+	ReasonPackageManagerInterrupted = "PackageManagerInterrupted"
+	ReasonPackageManagerMissing     = "PackageManagerMissing"
+	ReasonPackageNotAvailable       = "PackageNotAvailable"
+	ReasonPackageConflict           = "PackageConflict"
+	ReasonPackageHeld               = "PackageHeld"
+	ReasonRepositoryUnreachable     = "RepositoryUnreachable"
+	ReasonSignatureInvalid          = "SignatureInvalid"
+	ReasonDownloadFailed            = "DownloadFailed"
+	ReasonChecksumMismatch          = "ChecksumMismatch"
+
 	// Reasons of a node on which a revision cannot be rendered.
 	ReasonInterfaceNotFound  = "InterfaceNotFound"
 	ReasonInterfaceAmbiguous = "InterfaceAmbiguous"

@@ -23,7 +23,7 @@ var _ = Describe("The tables of invalid objects", func() {
 		var told strings.Builder
 		for base, cases := range map[string][]invalid{
 			networkConfig: invalidNetworks, nodeState: invalidStates,
-			nodeConfig: slices.Concat(invalidNodes, invalidComponents, invalidHostThings),
+			nodeConfig: slices.Concat(invalidNodes, invalidComponents, invalidHostThings, invalidInstalls),
 		} {
 			for _, c := range cases {
 				told.WriteString(strings.Join(sorted(offline.Validate(patched(base, c.patch))), "\n"))

@@ -133,6 +133,9 @@ type Facts struct {
 	// +optional
 	// +kubebuilder:validation:Enum=v1;v2
 	Cgroup string `json:"cgroup,omitempty"`
+	// packageManager of the host: Apt or Dnf; empty where it has neither.
+	// +optional
+	PackageManager PackageManager `json:"packageManager,omitempty"`
 	// interfaces with their addresses, at most 32.
 	// +optional
 	// +listType=map

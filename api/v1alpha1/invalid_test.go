@@ -34,7 +34,7 @@ var _ = Describe("An invalid object is refused, with field, value and cure, by t
 		cases      []invalid
 	}{
 		{"NetworkConfig", networkConfig, invalidNetworks},
-		{"NodeConfig", nodeConfig, slices.Concat(invalidNodes, invalidComponents, invalidHostThings)},
+		{"NodeConfig", nodeConfig, slices.Concat(invalidNodes, invalidComponents, invalidHostThings, invalidInstalls)},
 		{"NodeState", nodeState, invalidStates},
 	} {
 		Context(table.kind, func() {

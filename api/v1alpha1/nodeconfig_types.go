@@ -8,6 +8,7 @@ import (
 
 // NodeConfigSpec is what the nodes that nodeSelector picks are to be.
 // +kubebuilder:validation:XValidation:rule="!has(self.files) || !has(self.units) || !self.files.exists(f, self.units.exists(u, f.path.startsWith('/etc/systemd/system/' + u.name)))",message="files has a path that units writes too: keep the unit's contents and drop-ins in units alone",fieldPath=".files"
+// +kubebuilder:validation:XValidation:rule="!has(self.files) || !has(self.binaries) || !self.binaries.exists(b, self.files.exists(f, f.path == b.path))",message="binaries has a path that files has too: keep it in one of them",fieldPath=".binaries"
 type NodeConfigSpec struct {
 	// priority decides between NodeConfigs that select the same node: the
 	// highest governs it. A tie is a conflict, shown on both, and the node keeps
@@ -39,6 +40,23 @@ type NodeConfigSpec struct {
 	// Default: none.
 	// +optional
 	Node *NodeRegistration `json:"node,omitempty"`
+
+	// packages that must be installed or must not be, before anything else.
+	// Default: none.
+	// Example: {"absent": ["docker.io"], "present": [{"name": "conntrack"}]}.
+	// +optional
+	Packages *Packages `json:"packages,omitempty"`
+
+	// binaries to download, at most 64. A path that files or a component has is
+	// refused. Default: none.
+	// Example: [{"path": "/usr/local/bin/kubelet", "url":
+	// "https://dl.k8s.io/v1.37.2/bin/linux/amd64/kubelet", "sha256":
+	// "5e4b7bb0a1c6c7b0d1dbbd7a2f5a1f4c7f1e2f8a3d0e6b9c4a5f6d7e8c9b0a1f"}].
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=64
+	Binaries []Binary `json:"binaries,omitempty"`
 
 	// flannel has the settings of flanneld; the network itself is the
 	// NetworkConfig's. Default: the defaults of its fields.

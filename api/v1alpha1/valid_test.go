@@ -61,6 +61,14 @@ var validNodes = []valid{
 	{"128 files", `{spec: {files: [` + manyFiles(128) + `]}}`},
 	{"a template that is only written", `{spec: {units: [{name: a@.service, contents: "[Unit]"}, {name: a@1.service, state: Running}]}}`},
 	{"a unit that is only extended", `{spec: {units: [{name: ssh.service, dropIns: [{name: 10-limits.conf, contents: "[Service]"}]}]}}`},
+	{"a package of any version, with a name that ends in +", present(`name: g++`)},
+	{"an rpm's version and name", present(`name: NetworkManager_x.y, version: "1:2.3~rc1^git4_5-6.el9"`)},
+	{"a repository in a folder of the node", repository(`gpgKeySecretRef: null, signed: false, baseURL: "file:///srv/packages", suite: ./, components: null`)},
+	{"a repository in the root folder", repository(`gpgKeySecretRef: null, signed: false, baseURL: "file:///", suite: ./, components: null`)},
+	{"a Dnf repository by release and architecture", repository(`type: Dnf, suite: null, components: null, baseURL: "https://[fd00::1]:8443/linux/centos/$releasever/$basearch/stable"`)},
+	{"a signed repository over http", repository(`baseURL: "http://deb.debian.org/debian", suite: stable/updates`)},
+	{"a binary over http, which the checksum verifies", binary(`url: "http://10.64.3.7:8000/v1.37.2/kubelet", mode: "0750"`)},
+	{"a binary from the node's own disk", binary(`url: "file:///srv/kubelet"`)},
 	{"a name of 52 characters", `{metadata: {name: ` + strings.Repeat("a", 52) + `}}`},
 }
 

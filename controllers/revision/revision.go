@@ -109,6 +109,11 @@ func (r Revision) secretKeys() []v1alpha1.SecretKeyReference {
 		add(&sm.Etcd.TLS.CertSecretRef)
 		add(&sm.Etcd.TLS.KeySecretRef)
 	}
+	if p := r.Node.Packages; p != nil {
+		for i := range p.Repositories {
+			add(p.Repositories[i].GPGKeySecretRef)
+		}
+	}
 	if d := r.Node.Docker; d != nil {
 		if d.Proxy != nil {
 			add(d.Proxy.HTTPProxySecretRef)
