@@ -31,6 +31,7 @@ type storedAssignment struct {
 	Data       []byte                  `json:"data"`
 	Pins       []v1alpha1.PinnedSecret `json:"pins,omitempty"`
 	Secrets    []storedSecret          `json:"secrets,omitempty"`
+	Trimmed    bool                    `json:"trimmed,omitempty"`
 	Facts      *v1alpha1.Facts         `json:"facts,omitempty"`
 }
 
@@ -43,7 +44,7 @@ type storedSecret struct {
 // network may not be up yet when the agent starts.
 func (c AssignmentCache) Save(a *Assignment, facts *v1alpha1.Facts) error {
 	s := storedAssignment{
-		Version: assignmentVersion, Generation: a.Generation, Revision: a.Revision, Data: a.Data, Pins: a.Pins, Facts: facts,
+		Version: assignmentVersion, Generation: a.Generation, Revision: a.Revision, Data: a.Data, Pins: a.Pins, Trimmed: a.Trimmed, Facts: facts,
 	}
 	for ref, content := range a.Contents {
 		s.Secrets = append(s.Secrets, storedSecret{SecretKeyReference: ref, Content: content.Reveal()})
@@ -73,7 +74,8 @@ func (c AssignmentCache) Load() (*Assignment, *v1alpha1.Facts, error) {
 		return nil, nil, nil
 	}
 	a := &Assignment{
-		Generation: s.Generation, Revision: s.Revision, Data: s.Data, Pins: s.Pins, Contents: map[v1alpha1.SecretKeyReference]state.Sensitive{},
+		Generation: s.Generation, Revision: s.Revision, Data: s.Data, Pins: s.Pins, Trimmed: s.Trimmed,
+		Contents: map[v1alpha1.SecretKeyReference]state.Sensitive{},
 	}
 	for _, secret := range s.Secrets {
 		a.Contents[secret.SecretKeyReference] = state.NewSensitive(secret.Content)

@@ -74,7 +74,7 @@ func (r *AssignmentReconciler) assignment(ctx context.Context, node *v1alpha1.No
 	if a.Revision == "" {
 		return a, nil
 	}
-	if has := r.Agent.Assigned(); has != nil && has.Revision == a.Revision && slices.Equal(has.Pins, a.Pins) {
+	if has := r.Agent.Assigned(); has != nil && !has.Trimmed && has.Revision == a.Revision && slices.Equal(has.Pins, a.Pins) {
 		a.Data, a.Contents = has.Data, has.Contents
 		return a, nil
 	}

@@ -104,6 +104,7 @@ func (a *Agent) Init() error {
 	}
 	a.held, a.want = kept, kept
 	a.Pipeline.facts, a.Pipeline.keptFacts = facts, facts
+	a.Pipeline.bootstrap.keptTrimmed = kept != nil && kept.Trimmed
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/hosttest"
 	stage "seedbed.dev/seedbed/controllers/report"
+	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/resolve/resolvetest"
 	"seedbed.dev/seedbed/controllers/revision"
 	"seedbed.dev/seedbed/controllers/state"
@@ -48,7 +49,15 @@ func machineWith(facts v1alpha1.Facts) *hosttest.Fake {
 		Mode:    0o644, Owner: "root", Group: "root",
 	})
 	f.SetChain("filter/FORWARD", "DROP")
+	for _, certificate := range []string{resolve.PathAgentClient, resolve.PathFlannelClient, resolve.PathKubeProxyClient} {
+		certify(f, certificate)
+	}
 	return f
+}
+
+// certify is what the agent's certificate managers do when a request is signed.
+func certify(f *hosttest.Fake, path string) {
+	f.Put(path, state.File{Content: []byte("certificate and key\n"), Mode: 0o600, Owner: "root", Group: "root"})
 }
 
 // assignment of the guide's NodeConfig after a change.
@@ -71,10 +80,12 @@ type testAgent struct {
 	*controllers.Agent
 	passes chan stage.Pass
 	events chan struct{}
+	// watched are the paths of the last pass; read them after it was delivered.
+	watched []string
 }
 
 func (a *testAgent) Events() <-chan struct{} { return a.events }
-func (a *testAgent) Set([]string)            {}
+func (a *testAgent) Set(paths []string)      { a.watched = paths }
 func (a *testAgent) Degraded() string        { return "" }
 
 func newAgent(t *testing.T, f *hosttest.Fake) *testAgent {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,8 @@ type Pipeline struct {
 	Log logr.Logger
 
 	// valid is the name of the last revision that Validate passed.
-	valid string
+	valid     string
+	bootstrap kubeletBootstrap
 	// facts are the last with which a revision could be resolved; keptFacts those on disk.
 	facts, keptFacts *v1alpha1.Facts
 }
@@ -57,6 +59,8 @@ type Assignment struct {
 	// Pins are the versions of the Secrets whose contents are in Contents.
 	Pins     []v1alpha1.PinnedSecret
 	Contents map[v1alpha1.SecretKeyReference]state.Sensitive
+	// Trimmed is true when Contents has no bootstrap token, since the kubelet has used it.
+	Trimmed bool
 }
 
 // Pass brings the host to what want says, or, when that cannot be realised, keeps it at held, the
@@ -69,6 +73,7 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 	}
 	var incomplete error
 	pass.Facts, incomplete = p.readFacts(ctx)
+	p.lookForKubelet()
 	enforced := p.choose(&pass, want, held)
 	if pass.Stall != nil && incomplete != nil {
 		pass.Stall.Message += "; the facts of this host are incomplete: " + oneLine(incomplete)
@@ -87,13 +92,14 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 
 func (p *Pipeline) keep(enforced, held *Assignment) error {
 	same := held != nil && (enforced == held || held.sameAs(enforced))
-	if p.Keep == nil || (same && sameForRendering(p.facts, p.keptFacts)) {
+	toKeep := p.bootstrap.withoutUsedToken(enforced)
+	if p.Keep == nil || (same && toKeep.Trimmed == p.bootstrap.keptTrimmed && sameForRendering(p.facts, p.keptFacts)) {
 		return nil
 	}
-	if err := p.Keep(enforced, p.facts); err != nil {
+	if err := p.Keep(toKeep, p.facts); err != nil {
 		return err
 	}
-	p.keptFacts = p.facts
+	p.keptFacts, p.bootstrap.keptTrimmed = p.facts, toKeep.Trimmed
 	return nil
 }
 
@@ -160,7 +166,7 @@ func (p *Pipeline) realise(a *Assignment, facts *v1alpha1.Facts) (state.Host, *r
 	if err != nil {
 		return state.Host{}, stallOf(err)
 	}
-	p.facts = facts
+	p.facts, p.bootstrap.tokenSecret = facts, rev.TokenSecret()
 	return desired, nil
 }
 
@@ -168,7 +174,10 @@ func (p *Pipeline) render(a *Assignment, rev revision.Revision, facts *v1alpha1.
 	if facts == nil {
 		return state.Host{}, errors.New("nothing is known of this host yet")
 	}
-	node, err := resolve.Resolve(resolve.Input{NodeName: p.NodeName, Revision: rev, Facts: *facts, Secrets: resolve.NewSecrets(a.Contents)})
+	node, err := resolve.Resolve(resolve.Input{
+		NodeName: p.NodeName, Revision: rev, Facts: *facts, Secrets: resolve.NewSecrets(a.Contents),
+		KubeletHasCertificate: p.bootstrap.done,
+	})
 	if err != nil {
 		return state.Host{}, err
 	}
@@ -210,9 +219,10 @@ func (p *Pipeline) converge(ctx context.Context, pass *report.Pass) {
 	pass.Remaining = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())
 }
 
+// watch asks for events of what is managed, and of what decides how to go on when it appears.
 func (p *Pipeline) watch(desired state.Host) {
 	if p.Watch != nil {
-		p.Watch(state.SortedKeys(desired.Files))
+		p.Watch(slices.Concat(state.SortedKeys(desired.Files), desired.AwaitedPaths(), []string{resolve.PathKubeletClient}))
 	}
 }
 

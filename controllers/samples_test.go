@@ -271,6 +271,9 @@ func TestEverySampleOnARunningHost(t *testing.T) {
 				f.AddSysctl(name, "7")
 			}
 			f.SetChain("filter/FORWARD", "DROP")
+			for _, path := range desired.AwaitedPaths() {
+				certify(f, path)
+			}
 			pristine := f.Dump()
 			converge(t, f.Host(), desired)
 			if again := converge(t, f.Host(), desired); !again.Empty() {

@@ -65,8 +65,9 @@ type Kubelet struct {
 	// +optional
 	ClientCASecretRef *SecretKeyReference `json:"clientCASecretRef,omitempty"`
 	// bootstrapTokenSecretRef names a bootstrap token ("id.secret") with which
-	// the kubelet asks for its client certificate. Without it the kubelet needs
-	// a kubeconfig at /etc/kubernetes/kubelet.kubeconfig already. Default: none.
+	// the kubelet asks for its first client certificate. The token is on the
+	// node's disk until the kubelet has that, readable by root only. Default:
+	// none; the kubelet asks with the certificate of the node's agent.
 	// +optional
 	BootstrapTokenSecretRef *SecretKeyReference `json:"bootstrapTokenSecretRef,omitempty"`
 	// serving is the certificate the kubelet serves with. Default: self-signed

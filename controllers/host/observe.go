@@ -25,7 +25,28 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 			seen.Unknown[ref] = err.Error()
 		}
 	}
+	observeAwaited(ctx, h, desired, seen)
 	return seen
+}
+
+// observeAwaited looks for the files that units await. Their content is nobody's business here.
+func observeAwaited(ctx context.Context, h Host, desired, seen state.Host) {
+	for _, path := range desired.AwaitedPaths() {
+		if h.Offline {
+			seen.Awaited[path] = true
+			continue
+		}
+		found, err := false, ctx.Err()
+		if err == nil {
+			_, found, err = h.Files.Read(path)
+		}
+		switch {
+		case err != nil:
+			seen.Unknown[state.Ref{Kind: state.KindFile, Name: path}] = err.Error()
+		case found:
+			seen.Awaited[path] = true
+		}
+	}
 }
 
 // interesting lists each named resource once. The order is fixed so that a host that answers slowly

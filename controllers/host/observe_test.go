@@ -88,6 +88,25 @@ func TestWhatCannotBeReadIsUnknownWithoutContentAndTheRestIsSeen(t *testing.T) {
 	}
 }
 
+func TestAwaitedFilesAreLookedForAndNothingIsReadFromThem(t *testing.T) {
+	desired := state.New()
+	desired.Units["docker.service"] = state.Unit{Awaits: []string{"/etc/foreign", "/etc/to-come", "/etc/managed"}}
+	h := machine().Host()
+	h.Files = broken{h.Files}
+	got := host.Observe(t.Context(), h, desired, state.NewLedger())
+	if diff := cmp.Diff(map[string]bool{"/etc/foreign": true}, got.Awaited); diff != "" {
+		t.Errorf("awaited (-want +got):\n%s", diff)
+	}
+	if len(got.Files) != 0 || got.Unknown[state.Ref{Kind: state.KindFile, Name: "/etc/managed"}] == "" {
+		t.Errorf("got %+v; want no file, and what could not be read Unknown", got)
+	}
+	h.Offline = true
+	got = host.Observe(t.Context(), h, desired, state.NewLedger())
+	if len(got.Awaited) != 3 {
+		t.Errorf("got %v; want all of them on a host root, whose units start when it boots", got.Awaited)
+	}
+}
+
 func TestACancelledObservationIsUnknownNotAbsent(t *testing.T) {
 	desired := state.New()
 	desired.Files["/etc/managed"] = file("x")

@@ -149,6 +149,22 @@ func TestPlan(t *testing.T) {
 			delete(o.Files, daemon)
 			o.Unknown[state.Ref{Kind: state.KindFile, Name: daemon}] = "permission denied"
 		}},
+		{"awaited", "a unit is not started before the file that somebody else makes for it, and one that runs is left alone", func(d, o *state.Host, _ *state.Ledger) {
+			u := d.Units[kubelet]
+			u.Awaits = []string{"/var/lib/seedbed/pki/made.pem", "/var/lib/seedbed/pki/to-come.pem"}
+			d.Units[kubelet] = u
+			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive}
+			o.Awaited["/var/lib/seedbed/pki/made.pem"] = true
+			u = d.Units[docker]
+			u.Awaits = []string{"/var/lib/seedbed/pki/gone.pem"}
+			d.Units[docker] = u
+		}},
+		{"awaited-unknown", "a file that cannot be looked at is not taken for one that is there", func(d, o *state.Host, _ *state.Ledger) {
+			u := d.Units[docker]
+			u.Awaits, u.Inputs[1].Hash = []string{"/var/lib/seedbed/pki/x.pem"}, "rest2"
+			d.Units[docker] = u
+			o.Unknown[state.Ref{Kind: state.KindFile, Name: "/var/lib/seedbed/pki/x.pem"}] = "input/output error"
+		}},
 		{"removal", "an empty desired host puts everything back, units first", func(d, _ *state.Host, _ *state.Ledger) {
 			*d = state.New()
 		}},

@@ -156,7 +156,23 @@ func (b *builder) run(name string, want, unit state.Unit) {
 			s.Reason = "failed"
 		}
 	}
+	if s.Blocked == "" {
+		s.Blocked = b.awaits(want)
+	}
 	b.add(s, b.unitNeeds(name, want)...)
+}
+
+// awaits says which file of somebody else's keeps the unit from being started.
+func (b *builder) awaits(want state.Unit) string {
+	for _, path := range want.Awaits {
+		if why, unknown := b.observed.Unknown[state.Ref{Kind: state.KindFile, Name: path}]; unknown {
+			return fmt.Sprintf("it waits for %s, which cannot be looked at: %s", path, why)
+		}
+		if !b.observed.Awaited[path] {
+			return fmt.Sprintf("it waits for %s, which is not there yet", path)
+		}
+	}
+	return ""
 }
 
 // forgetPending drops a start that was asked for and is not wanted any more.

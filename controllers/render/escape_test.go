@@ -124,7 +124,9 @@ func TestRenderersTrustNoValue(t *testing.T) {
 			func(c consumed, _ state.Host) string { return c.kubelet.ClusterDomain },
 		},
 		"bootstrap token": {
-			func(n *resolve.Node, s string) { n.Kubelet.BootstrapToken = state.NewSensitive([]byte(s)) },
+			func(n *resolve.Node, s string) {
+				n.Kubelet.Bootstrap = resolve.Bootstrap{ByToken: true, Token: state.NewSensitive([]byte(s))}
+			},
 			func(c consumed, _ state.Host) string { return c.tokens["kubelet-bootstrap"] },
 		},
 		"kubelet config": {

@@ -60,11 +60,12 @@ func renderFlannel(n resolve.Node) (state.Host, error) {
 	host.Files[path] = file(content)
 	reads := inputs(host, path, resolve.PathFlannelNetConf, resolve.PathFlannelKubeconfig,
 		resolve.PathFlannelEtcdCA, resolve.PathFlannelEtcdCert, resolve.PathFlannelEtcdKey)
+	var awaits []string
 	if n.Flannel.Etcd == nil {
-		reads = append(reads, clusterCA(n))
+		reads, awaits = append(reads, clusterCA(n)), []string{resolve.PathFlannelClient}
 	}
 	host.Units[resolve.UnitFlannel] = state.Unit{
-		Enablement: state.Enabled, Activity: state.Active, Needs: podNetwork(), Inputs: reads,
+		Enablement: state.Enabled, Activity: state.Active, Needs: podNetwork(), Inputs: reads, Awaits: awaits,
 	}
 	return host, nil
 }
@@ -82,7 +83,7 @@ func flannelFiles(host state.Host, n resolve.Node) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := kubeconfig(n, "flannel", clientCertificate("flannel"))
+	kubeconfig, err := kubeconfig(n, "flannel", clientCertificate(resolve.PathFlannelClient))
 	if err != nil {
 		return err
 	}

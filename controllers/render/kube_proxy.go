@@ -20,7 +20,7 @@ func renderKubeProxy(n resolve.Node) (state.Host, error) {
 	if err != nil {
 		return host, err
 	}
-	kubeconfig, err := kubeconfig(n, "kube-proxy", clientCertificate("kube-proxy"))
+	kubeconfig, err := kubeconfig(n, "kube-proxy", clientCertificate(resolve.PathKubeProxyClient))
 	if err != nil {
 		return host, err
 	}
@@ -37,6 +37,7 @@ func renderKubeProxy(n resolve.Node) (state.Host, error) {
 		// kube-proxy watches its configuration and exits when it changes; the restart that is owed
 		// then only comes before systemd's own, RestartSec later.
 		Inputs: append(inputs(host, unit, resolve.PathKubeProxyConfig, resolve.PathKubeProxyKubeconfig), clusterCA(n)),
+		Awaits: []string{resolve.PathKubeProxyClient},
 	}
 	return host, nil
 }

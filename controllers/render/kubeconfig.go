@@ -56,9 +56,8 @@ func kubeconfig(n resolve.Node, user string, auth credentials) ([]byte, error) {
 	})
 }
 
-// clientCertificate names the certificate that joining obtains for a component; client-go reads
-// the file again when it is renewed.
-func clientCertificate(component string) credentials {
-	pem := resolve.PathClientPKI + "/" + component + "-client-current.pem"
+// clientCertificate names a certificate that the agent obtains, with its key in the same file;
+// client-go reads the file again when it is renewed.
+func clientCertificate(pem string) credentials {
 	return credentials{ClientCertificate: pem, ClientKey: pem}
 }

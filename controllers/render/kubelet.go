@@ -31,6 +31,7 @@ func renderKubelet(n resolve.Node) (state.Host, error) {
 		Inputs: append(inputs(host, kubeletReads(n, unit)...), clusterCA(n)),
 		Needs: needs(host, resolve.PathKubeletClientCA, resolve.PathKubeletBootstrap,
 			resolve.PathKubeletServingCert, resolve.PathKubeletServingKey),
+		Awaits: kubeletAwaits(n),
 	}
 	return host, nil
 }
@@ -55,15 +56,36 @@ func kubeletFiles(host state.Host, n resolve.Node) error {
 		host.Files[resolve.PathKubeletServingCert] = file(k.Serving.Cert.Reveal())
 		host.Files[resolve.PathKubeletServingKey] = secretFile(k.Serving.Key.Reveal())
 	}
-	if k.BootstrapToken.Empty() {
+	return kubeletBootstrap(host, n)
+}
+
+// kubeletBootstrap names the agent's certificate, or has the user's token in it. A token that was
+// used is taken off the disk again; the kubelet keeps the flag, and does not read the file while its
+// certificate is valid.
+func kubeletBootstrap(host state.Host, n resolve.Node) error {
+	const user = "kubelet-bootstrap"
+	b := n.Kubelet.Bootstrap
+	if b.ByToken && b.Done {
 		return nil
 	}
-	content, err := kubeconfig(n, "kubelet-bootstrap", credentials{Token: string(k.BootstrapToken.Reveal())})
+	auth, kind := clientCertificate(resolve.PathAgentClient), file
+	if b.ByToken {
+		auth, kind = credentials{Token: string(b.Token.Reveal())}, secretFile
+	}
+	content, err := kubeconfig(n, user, auth)
 	if err != nil {
 		return err
 	}
-	host.Files[resolve.PathKubeletBootstrap] = secretFile(content)
+	host.Files[resolve.PathKubeletBootstrap] = kind(content)
 	return nil
+}
+
+// kubeletAwaits is the certificate in the bootstrap kubeconfig, while the kubelet needs it.
+func kubeletAwaits(n resolve.Node) []string {
+	if n.Kubelet.Bootstrap.ByToken || n.Kubelet.Bootstrap.Done {
+		return nil
+	}
+	return []string{resolve.PathAgentClient}
 }
 
 // kubeletConfig: with a file, unlike with flags alone, the kubelet's own defaults are the secure
@@ -110,11 +132,9 @@ func kubeletArgs(n resolve.Node) []string {
 	args := []string{
 		"--config=" + resolve.PathKubeletConfig,
 		"--kubeconfig=" + resolve.PathKubeletKubeconfig,
+		"--bootstrap-kubeconfig=" + resolve.PathKubeletBootstrap,
 		"--hostname-override=" + n.Name,
 		"--node-ip=" + n.IP.String(),
-	}
-	if !k.BootstrapToken.Empty() {
-		args = append(args, "--bootstrap-kubeconfig="+resolve.PathKubeletBootstrap)
 	}
 	if len(k.Labels) > 0 {
 		var labels []string

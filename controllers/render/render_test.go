@@ -50,6 +50,9 @@ func dump(h state.Host) string {
 		for _, need := range u.Needs {
 			fmt.Fprintf(&out, "needs %s\n", need)
 		}
+		for _, path := range u.Awaits {
+			fmt.Fprintf(&out, "awaits %s\n", path)
+		}
 	}
 	for _, name := range state.SortedKeys(h.Modules) {
 		fmt.Fprintf(&out, "==> module %s\n", name)

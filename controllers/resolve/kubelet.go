@@ -19,7 +19,7 @@ func (r *resolver) kubelet() {
 	spec, k := orZero(r.in.Revision.Node.Kubelet), &r.node.Kubelet
 	k.Address = r.bind("kubelet.bindAddress", spec.BindAddress)
 	k.ClientCA = r.certificates("kubelet.clientCASecretRef", spec.ClientCASecretRef)
-	k.BootstrapToken = r.token("kubelet.bootstrapTokenSecretRef", spec.BootstrapTokenSecretRef)
+	r.bootstrap(spec.BootstrapTokenSecretRef)
 	k.MaxPods = or(spec.MaxPods, defaultMaxPods)
 	r.serving(orZero(spec.Serving))
 	r.failCgroupV1(spec.FailCgroupV1)
@@ -34,6 +34,16 @@ func (r *resolver) kubelet() {
 	r.since("kubelet.config", "KubeletConfiguration", k.Config, kubeletFieldSince, k.Version)
 	k.ExtraArgs = r.extraArgs("kubelet.extraArgs", spec.ExtraArgs, kubeletFlags, k.Version)
 	k.PackageArgs = r.packageArgs(v1alpha1.ComponentKubelet, kubeletFlags)
+}
+
+// bootstrap does not look at the token of a kubelet that has its certificate: the token is then
+// neither written again nor kept on the node.
+func (r *resolver) bootstrap(ref *v1alpha1.SecretKeyReference) {
+	b := &r.node.Kubelet.Bootstrap
+	b.ByToken, b.Done = ref != nil, r.in.KubeletHasCertificate
+	if !b.Done {
+		b.Token = r.token("kubelet.bootstrapTokenSecretRef", ref)
+	}
 }
 
 // WebSocketGate is the kubelet's feature gate of SB031, on by default since 1.36.

@@ -23,6 +23,9 @@ type Input struct {
 	Facts v1alpha1.Facts
 	// Secrets the revision refers to.
 	Secrets Secrets
+	// KubeletHasCertificate is true for a host whose kubelet has obtained its client certificate
+	// (PathKubeletClient). A bootstrap token is then not needed any more, and not looked at.
+	KubeletHasCertificate bool
 }
 
 // Node is one machine with every decision taken. Contents of Secrets are state.Sensitive until
@@ -171,8 +174,8 @@ type Kubelet struct {
 	Address netip.Addr
 	// ClientCA is PEM; empty means Kubernetes.CA.
 	ClientCA state.Sensitive
-	// BootstrapToken is "id.secret"; empty without one.
-	BootstrapToken state.Sensitive
+	// Bootstrap is how the kubelet asks for its first certificate.
+	Bootstrap Bootstrap
 	// Serving is nil where the kubelet makes or requests its own certificate.
 	Serving *KeyPair
 	// RotateServing makes the kubelet request its serving certificate from the cluster.
@@ -185,6 +188,17 @@ type Kubelet struct {
 	// Config has further fields of KubeletConfiguration, none of which is set by a field above.
 	Config    map[string]any
 	ExtraArgs []string
+}
+
+// Bootstrap is how the kubelet asks for its first certificate: with the agent's own certificate, or
+// with a token that the user gives.
+type Bootstrap struct {
+	// Done is true once the kubelet has its certificate.
+	Done bool
+	// ByToken is true where the user gives a token.
+	ByToken bool
+	// Token is "id.secret"; empty unless ByToken, and once Done.
+	Token state.Sensitive
 }
 
 // KubeProxy has the settings of kube-proxy.

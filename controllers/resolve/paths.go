@@ -31,14 +31,21 @@ const (
 	PathKubeletConfig       = "/var/lib/kubelet/config.yaml"
 	PathKubeletDockerConfig = "/var/lib/kubelet/config.json"
 	PathKubeletKubeconfig   = "/etc/kubernetes/kubelet.kubeconfig"
-	PathKubeletBootstrap    = "/etc/kubernetes/bootstrap-kubelet.kubeconfig"
+	// PathKubeletClient is the certificate that the kubelet obtains and renews by itself.
+	PathKubeletClient    = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	PathKubeletBootstrap = "/etc/kubernetes/bootstrap-kubelet.kubeconfig"
 
 	PathKubeProxyConfig     = "/var/lib/kube-proxy/config.yaml"
 	PathKubeProxyKubeconfig = "/etc/kubernetes/kube-proxy.kubeconfig"
 
-	// PathClientPKI has the client certificates that joining obtains, as NAME-client-current.pem
-	// with certificate and key in one file.
-	PathClientPKI = "/var/lib/seedbed/pki"
+	// PathClientPKI has the client certificates that the agent obtains and renews, each with its key
+	// in one file. Joining obtains the first, the agent's own.
+	PathClientPKI       = "/var/lib/seedbed/pki"
+	PathAgentClient     = PathClientPKI + "/agent-client-current.pem"
+	PathFlannelClient   = PathClientPKI + "/flannel-client-current.pem"
+	PathKubeProxyClient = PathClientPKI + "/kube-proxy-client-current.pem"
+	// PathAgentKubeconfig is what joining writes and the agent talks to the API server by.
+	PathAgentKubeconfig = "/var/lib/seedbed/agent.kubeconfig"
 
 	PathModules = "/etc/modules-load.d/seedbed.conf"
 	PathSysctls = "/etc/sysctl.d/90-seedbed.conf"
@@ -63,11 +70,12 @@ const (
 	UnitCRISocket  = "cri-docker.socket"
 	UnitKubelet    = "kubelet.service"
 	UnitKubeProxy  = "kube-proxy.service"
+	UnitAgent      = "seedbed-agent.service"
 )
 
 var ownedUnits = []string{
 	UnitFlannel, UnitDockerOpts, UnitDocker, "docker.socket", UnitCRIDockerd, UnitCRISocket, UnitKubelet, UnitKubeProxy,
-	"seedbed-agent.service",
+	UnitAgent,
 }
 
 // ownedPaths are paths that Seedbed writes or that belong to the components' own state.

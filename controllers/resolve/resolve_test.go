@@ -247,7 +247,7 @@ func TestSecretsPrintNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	hidden := struct{ s resolve.Secrets }{in.Secrets}
-	inside := struct{ s state.Sensitive }{n.Kubelet.BootstrapToken}
+	inside := struct{ s state.Sensitive }{n.Kubelet.Bootstrap.Token}
 	// "canary" as text, in hexadecimal, and as fmt prints bytes.
 	forms := []string{"canary", "63616e617279", "99 97 110 97 114 121", "63, 0x61, 0x6e"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {

@@ -95,6 +95,24 @@ func (r Revision) SecretNames() []string {
 	return slices.Compact(names)
 }
 
+// TokenSecret is the Secret with the kubelet's bootstrap token; empty when there is none, and when
+// something else is in the same Secret, which is then needed for longer.
+func (r Revision) TokenSecret() string {
+	if r.Node.Kubelet == nil || r.Node.Kubelet.BootstrapTokenSecretRef == nil {
+		return ""
+	}
+	name, uses := r.Node.Kubelet.BootstrapTokenSecretRef.Name, 0
+	for _, ref := range r.secretKeys() {
+		if ref.Name == name {
+			uses++
+		}
+	}
+	if uses > 1 {
+		return ""
+	}
+	return name
+}
+
 // secretKeys lists every reference; a whole-Secret reference has an empty key.
 func (r Revision) secretKeys() []v1alpha1.SecretKeyReference {
 	var refs []v1alpha1.SecretKeyReference

@@ -20,6 +20,9 @@ type Host struct {
 	Modules map[string]Module
 	// Chains of iptables by "table/CHAIN", such as "filter/FORWARD".
 	Chains map[string]Chain
+	// Awaited is observed only: of the paths in the Awaits of units, those that are there. On an
+	// offline root it has all of them: its units start when it boots, with what is there then.
+	Awaited map[string]bool
 	// Unknown is observed only: resources that could not be looked at, and why. They are neither
 	// present nor absent, so nothing may be done to them.
 	Unknown map[Ref]string
@@ -33,6 +36,7 @@ func New() Host {
 		Sysctls: map[string]string{},
 		Modules: map[string]Module{},
 		Chains:  map[string]Chain{},
+		Awaited: map[string]bool{},
 		Unknown: map[Ref]string{},
 	}
 }
@@ -117,6 +121,9 @@ type Unit struct {
 	// Needs is desired only: resources that must be in place before the unit is started, besides
 	// the files of its inputs and the units of the components before its own.
 	Needs []Ref
+	// Awaits is desired only: absolute paths of files that somebody else makes, such as a certificate
+	// that has to be signed first. The unit is neither started nor restarted before all are there.
+	Awaits []string
 	// Component the unit belongs to; desired only. It orders the plan.
 	Component Component
 }
@@ -162,6 +169,17 @@ func (c Component) Rank() int {
 		return i
 	}
 	return len(Components)
+}
+
+// AwaitedPaths are the paths in the Awaits of all units, sorted, each once.
+func (h Host) AwaitedPaths() []string {
+	paths := map[string]bool{}
+	for _, unit := range h.Units {
+		for _, path := range unit.Awaits {
+			paths[path] = true
+		}
+	}
+	return SortedKeys(paths)
 }
 
 // SortedKeys returns a map's keys in order, for output that is the same each time.
