@@ -20,8 +20,9 @@ const module = "seedbed.dev/seedbed/"
 var stages = []string{"resolve", "render", "host", "plan", "apply", "report"}
 
 // foundations are known to every stage. dockeropts is the file that docker's unit, which render
-// writes, and `seedbed docker-opts` have to agree on.
-var foundations = []string{"state", "revision", "dockeropts"}
+// writes, and `seedbed docker-opts` have to agree on; chain is what observing, planning and
+// reporting have to agree on.
+var foundations = []string{"state", "revision", "dockeropts", "chain"}
 
 // beside says which other packages below controllers each package that is no stage may know.
 var beside = map[string][]string{
@@ -30,6 +31,7 @@ var beside = map[string][]string{
 	"rollout":    {"state", "revision"},
 	"schema":     {"revision"},
 	"dockeropts": {},
+	"chain":      {"state", "dockeropts"},
 	"seed":       {"schema"},
 	"testenv":    {},
 }
@@ -38,7 +40,7 @@ var beside = map[string][]string{
 var knowsAll = []string{".", "cli"}
 
 // pure packages decide and never act.
-var pure = []string{"state", "revision", "resolve", "render", "plan", "report", "rollout", "dockeropts"}
+var pure = []string{"state", "revision", "resolve", "render", "plan", "report", "rollout", "dockeropts", "chain"}
 
 // talksToKubernetes are the packages that may hold a client.
 var talksToKubernetes = []string{".", "cli", "seed", "testenv"}

@@ -12,9 +12,11 @@ import (
 const maxUnitName = 255
 
 var (
-	unitName   = regexp.MustCompile(`^[A-Za-z0-9_:\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$`)
-	moduleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
-	chainName  = regexp.MustCompile(`^(filter|nat|mangle|raw|security)/([A-Z]{1,28})$`)
+	unitName    = regexp.MustCompile(`^[A-Za-z0-9_:\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$`)
+	linkName    = regexp.MustCompile(`^[a-zA-Z0-9_.@-]{1,15}$`)
+	containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	moduleName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
+	chainName   = regexp.MustCompile(`^(filter|nat|mangle|raw|security)/([A-Z]{1,28})$`)
 )
 
 // CheckFile says why a path cannot be a file's. Every name becomes a path or an argument on the
@@ -72,6 +74,22 @@ func CheckModule(name string) error {
 
 // NormalModule is a module's name as the kernel prints it: modprobe takes - for _ as well.
 func NormalModule(name string) string { return strings.ReplaceAll(name, "-", "_") }
+
+// CheckLink says why a name cannot be a network interface's: IFNAMSIZ has room for 15 bytes.
+func CheckLink(name string) error {
+	if !linkName.MatchString(name) || name == "." || name == ".." {
+		return fmt.Errorf("link %q: bad name; want at most 15 letters, digits and ._@-, such as docker0", name)
+	}
+	return nil
+}
+
+// CheckContainer says why an ID cannot be a container's.
+func CheckContainer(id string) error {
+	if !containerID.MatchString(id) {
+		return fmt.Errorf("container %q: bad ID; want 64 hexadecimal digits", id)
+	}
+	return nil
+}
 
 // SplitChain returns the table and the name of a built-in chain.
 func SplitChain(name string) (table, chain string, err error) {

@@ -3,10 +3,12 @@ package host
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
+	"seedbed.dev/seedbed/controllers/chain"
 	"seedbed.dev/seedbed/controllers/state"
 )
 
@@ -16,6 +18,7 @@ import (
 // cancelled ctx makes everything that was not reached Unknown.
 func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledger) state.Host {
 	seen := state.New()
+	answers := ask(ctx, h, desired.Probes)
 	for _, ref := range interesting(desired, ledger) {
 		err := ctx.Err()
 		if err == nil {
@@ -26,6 +29,8 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 		}
 	}
 	observeAwaited(ctx, h, desired, seen)
+	observeContainers(ctx, h, desired, seen)
+	seen.Probes = <-answers
 	return seen
 }
 
@@ -55,7 +60,9 @@ func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
 	refs := map[state.Ref]bool{}
 	add := func(kind state.Kind, names []string) {
 		for _, name := range names {
-			refs[state.Ref{Kind: kind, Name: name}] = true
+			if name != "" {
+				refs[state.Ref{Kind: kind, Name: name}] = true
+			}
 		}
 	}
 	add(state.KindFile, state.SortedKeys(desired.Files))
@@ -64,6 +71,13 @@ func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
 	add(state.KindModule, state.SortedKeys(desired.Modules))
 	add(state.KindChain, state.SortedKeys(desired.Chains))
 	add(state.KindUnit, state.SortedKeys(ledger.Started))
+	add(state.KindLink, state.SortedKeys(desired.Links))
+	for _, link := range desired.Links {
+		if b := link.Bridge; b != nil {
+			add(state.KindFile, []string{b.Lease, b.Options})
+			add(state.KindUnit, append([]string{b.Writer, b.Giver, b.Maker, b.Socket}, b.Users...))
+		}
+	}
 	for ref := range ledger.Owned {
 		refs[ref] = true
 	}
@@ -87,10 +101,45 @@ func look(ctx context.Context, h Host, ref state.Ref, seen state.Host) error {
 		return put(seen.Modules, ref.Name)(state.Module{}, loaded, err)
 	case state.KindChain:
 		return put(seen.Chains, ref.Name)(h.Chains.Get(ctx, ref.Name))
+	case state.KindLink:
+		if h.Links == nil {
+			return errNotRunning
+		}
+		return put(seen.Links, ref.Name)(h.Links.Get(ref.Name))
 	default:
 		// systemd itself, and kinds that a newer agent wrote into the ledger: nothing to look at.
 		return nil
 	}
+}
+
+var errNotRunning = errors.New("the host does not run")
+
+// observeContainers asks the engine only when a bridge has to be made anew, since it is the one
+// question whose answer grows with the pods.
+func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
+	for _, name := range state.SortedKeys(desired.Links) {
+		want := desired.Links[name].Bridge
+		if want == nil || h.Containers == nil || seen.Units[want.Maker].Activity != state.Active || !chain.LookAt(name, want, seen).Anew() {
+			continue
+		}
+		running, err := h.Containers.Running(ctx)
+		if err != nil {
+			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: want.Maker}] = err.Error()
+			continue
+		}
+		maps.Copy(seen.Containers, running)
+	}
+}
+
+// ask puts the questions while the rest is looked at.
+func ask(ctx context.Context, h Host, probes map[string]state.Probe) <-chan map[string]state.Probe {
+	answers := make(chan map[string]state.Probe, 1)
+	if h.Health == nil || len(probes) == 0 {
+		answers <- map[string]state.Probe{}
+		return answers
+	}
+	go func() { answers <- h.Health.Ask(ctx, probes) }()
+	return answers
 }
 
 // put stores what a port returned when it is there.

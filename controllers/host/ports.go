@@ -83,6 +83,35 @@ type Chains interface {
 	SetPolicy(ctx context.Context, name, policy string) error
 }
 
+// Links is the host's network interfaces.
+type Links interface {
+	// Get returns a link, and false when there is none by that name.
+	Get(name string) (state.Link, bool, error)
+	// SetPromiscuous sets whether the link takes in every packet.
+	SetPromiscuous(name string, on bool) error
+	// SetHairpin sets, on every port of a bridge, whether packets go back to where they came from.
+	SetHairpin(bridge string, on bool) error
+	// Delete deletes the link; absent is success.
+	Delete(name string) error
+}
+
+// Containers is the host's container engine.
+type Containers interface {
+	// Running returns the containers that run, by ID.
+	Running(ctx context.Context) (map[string]state.Container, error)
+	// Stop stops a container and waits until it has; one that is gone or does not run is success.
+	Stop(ctx context.Context, id string) error
+	// Start starts a container; one that is gone or runs already is success.
+	Start(ctx context.Context, id string) error
+}
+
+// Health asks programs how they are.
+type Health interface {
+	// Ask puts all questions at once and returns them with their answers, or why there is none. It
+	// takes a few seconds at the longest, and changes nothing.
+	Ask(ctx context.Context, probes map[string]state.Probe) map[string]state.Probe
+}
+
 // FactsReader finds out what the host is.
 type FactsReader interface {
 	Facts(ctx context.Context) (v1alpha1.Facts, error)
@@ -108,6 +137,11 @@ type Host struct {
 	Chains  Chains
 	Facts   FactsReader
 	Store   Store
+	// Links, Containers and Health are nil on a host that is not running, where all of them are
+	// unknown.
+	Links      Links
+	Containers Containers
+	Health     Health
 	// Offline is true for a host root without a running system: runtime changes are deferred.
 	Offline bool
 	// Closer releases what the ports hold open, such as the connection to systemd; nil when that is

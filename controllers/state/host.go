@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Host is what a machine is to be (desired) or what it was seen to be (observed). One type serves
@@ -23,6 +24,13 @@ type Host struct {
 	// Awaited is observed only: of the paths in the Awaits of units, those that are there. On an
 	// offline root it has all of them: its units start when it boots, with what is there then.
 	Awaited map[string]bool
+	// Links by name, such as "docker0".
+	Links map[string]Link
+	// Containers is observed only: those that run, by ID. They are looked at only when a bridge has
+	// to be made anew.
+	Containers map[string]Container
+	// Probes by name, such as "kubelet healthz".
+	Probes map[string]Probe
 	// Unknown is observed only: resources that could not be looked at, and why. They are neither
 	// present nor absent, so nothing may be done to them.
 	Unknown map[Ref]string
@@ -31,13 +39,16 @@ type Host struct {
 // New returns an empty host whose maps can be written to.
 func New() Host {
 	return Host{
-		Files:   map[string]File{},
-		Units:   map[string]Unit{},
-		Sysctls: map[string]string{},
-		Modules: map[string]Module{},
-		Chains:  map[string]Chain{},
-		Awaited: map[string]bool{},
-		Unknown: map[Ref]string{},
+		Awaited:    map[string]bool{},
+		Files:      map[string]File{},
+		Units:      map[string]Unit{},
+		Sysctls:    map[string]string{},
+		Modules:    map[string]Module{},
+		Chains:     map[string]Chain{},
+		Links:      map[string]Link{},
+		Containers: map[string]Container{},
+		Probes:     map[string]Probe{},
+		Unknown:    map[Ref]string{},
 	}
 }
 
@@ -116,6 +127,20 @@ type Unit struct {
 	// Invocation is observed only: systemd's id of the unit's current run, which changes with
 	// every start. Empty when the unit has not been started.
 	Invocation string
+	// Uptime is observed only: how long the unit has been active in this run; 0 when it is not.
+	Uptime time.Duration
+	// Restarts is observed only: how often systemd has started the unit again by itself since
+	// somebody last asked for a start.
+	Restarts int
+	// Result is observed only: systemd's word for how the last run ended, such as "exit-code" or
+	// "start-limit-hit"; empty or "success" when nothing is wrong.
+	Result string
+	// Exec is observed only: the command line that systemd would run, drop-ins included, with
+	// variables as they are written.
+	Exec []string
+	// NoFlags is desired only: flags that must not be on the command line, by name without dashes,
+	// and why, for a user to read.
+	NoFlags map[string]string
 	// Inputs is desired only: what the running unit must have been started with.
 	Inputs []Input
 	// Needs is desired only: resources that must be in place before the unit is started, besides

@@ -13,6 +13,8 @@ type Ledger struct {
 	Owned map[Ref]Owned `json:"owned"`
 	// Started is what each unit was last started or reloaded with.
 	Started map[string]Started `json:"started"`
+	// Recreated is the last time that a bridge was made anew; nil for never.
+	Recreated *Recreation `json:"recreated,omitempty"`
 	// Directories that did not exist before us, and are removed once empty.
 	Directories []string `json:"directories,omitempty"`
 	// Corrected counts resources that somebody else changed and we put right.
@@ -77,4 +79,19 @@ type Pending struct {
 	Inputs map[string]string `json:"inputs"`
 	// Invocation the unit had before.
 	Invocation string `json:"invocation"`
+}
+
+// Recreation is a bridge that is made anew: what has to be finished after a crash, and afterwards
+// what it was done for, so that one that did not help is not done again and again.
+type Recreation struct {
+	// Link is the bridge's name.
+	Link string `json:"link"`
+	// Plan is the hash that was permitted.
+	Plan string `json:"plan"`
+	// Containers that were stopped and that nobody else starts again, by ID.
+	Containers []string `json:"containers,omitempty"`
+	// Done is set when it has been finished, and Invocation is then the run of the unit that made
+	// the bridge.
+	Done       bool   `json:"done,omitempty"`
+	Invocation string `json:"invocation,omitempty"`
 }

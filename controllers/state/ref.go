@@ -14,6 +14,9 @@ const (
 	KindSysctl Kind = "sysctl"
 	KindModule Kind = "module"
 	KindChain  Kind = "chain"
+	KindLink   Kind = "link"
+	// KindContainers are all containers of the host's engine, which has the Ref's name.
+	KindContainers Kind = "containers"
 	// KindSystemd is systemd itself, the target of a daemon-reload.
 	KindSystemd Kind = "systemd"
 )

@@ -52,17 +52,25 @@ type Fake struct {
 
 // world is the machine.
 type world struct {
-	files   fileSystem
-	onDisk  fileSystem
-	users   map[string]bool
-	units   map[string]*unit
-	systemd systemd
-	sysctls map[string]string
-	modules map[string]*module
-	chains  map[string]string
-	boot    kernel
-	facts   v1alpha1.Facts
-	store   map[string][]byte
+	files      fileSystem
+	onDisk     fileSystem
+	users      map[string]bool
+	units      map[string]*unit
+	systemd    systemd
+	sysctls    map[string]string
+	modules    map[string]*module
+	chains     map[string]string
+	boot       kernel
+	facts      v1alpha1.Facts
+	store      map[string][]byte
+	links      map[string]state.Link
+	containers map[string]*container
+	// hairpin ports of containers.
+	hairpin map[string]bool
+	// answers and failures of probes.
+	answers, failures map[string]string
+	// stubborn is a docker that ignores its options.
+	stubborn bool
 }
 
 // kernel is what a boot sets back to.
@@ -77,6 +85,8 @@ func New() *Fake {
 		sysctls: map[string]string{}, modules: map[string]*module{},
 		chains: map[string]string{"filter/INPUT": "ACCEPT", "filter/FORWARD": "ACCEPT", "filter/OUTPUT": "ACCEPT"},
 		store:  map[string][]byte{},
+		links:  map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
+		answers: map[string]string{}, failures: map[string]string{},
 	}
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/bin", "/var/lib", "/run"} {
 		w.files.makeParents(dir + "/x")
@@ -91,6 +101,7 @@ func (f *Fake) Host() host.Host {
 	return host.Host{
 		Files: fakeFiles{f}, Units: fakeUnits{f}, Sysctls: fakeSysctls{f}, Modules: fakeModules{f},
 		Chains: fakeChains{f}, Facts: fakeFacts{f}, Store: fakeStore{f},
+		Links: fakeLinks{f}, Containers: fakeContainers{f}, Health: fakeHealth{f},
 	}
 }
 
@@ -143,7 +154,8 @@ func (f *Fake) Restart() *Fake {
 }
 
 // PowerCut returns the machine after a power cut and boot, for a new process: what was not synced is
-// lost, sysctls and chains are as at boot, modules are gone, and enabled units have been started.
+// lost, sysctls and chains are as at boot, modules, links and running containers are gone, and enabled
+// units have been started.
 func (f *Fake) PowerCut() *Fake {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -155,6 +167,10 @@ func (f *Fake) PowerCut() *Fake {
 		m.loaded = false
 	}
 	w.systemd.loaded = map[string]string{}
+	w.links = map[string]state.Link{}
+	for _, c := range w.containers {
+		c.running = false
+	}
 	for _, name := range state.SortedKeys(w.units) {
 		u := w.units[name]
 		u.activity, u.invocation = state.Inactive, ""
@@ -230,6 +246,13 @@ func (f *Fake) Dump() string {
 	}
 	for _, name := range state.SortedKeys(w.chains) {
 		fmt.Fprintf(&b, "chain %s %s\n", name, w.chains[name])
+	}
+	for _, name := range state.SortedKeys(w.links) {
+		link, _ := w.link(name)
+		fmt.Fprintf(&b, "link %s %s %v, MTU %d, promiscuous %v, ports %v\n", name, link.Kind, link.Addresses, link.MTU, *link.Promiscuous, link.Ports)
+	}
+	for _, id := range state.SortedKeys(w.containers) {
+		fmt.Fprintf(&b, "container %.12s runs: %v\n", id, w.containers[id].running)
 	}
 	return b.String()
 }

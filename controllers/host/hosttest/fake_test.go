@@ -64,6 +64,20 @@ func TestTheFakeKeepsTheContracts(t *testing.T) {
 			return ModulesFixture{Modules: f.Host().Modules, Loaded: "overlay", Loadable: "br_netfilter"}
 		})
 	})
+	t.Run("links", func(t *testing.T) {
+		LinksContract(t, func(*testing.T) LinksFixture {
+			f, off := New(), false
+			f.SetLink("br0", state.Link{
+				Kind: "bridge", Addresses: []string{"172.30.38.1/24"}, MTU: 1450, Promiscuous: &off,
+				Ports: map[string]state.Port{"p0": {MTU: 1450}, "p1": {MTU: 1450}},
+			})
+			f.SetLink("eth0", state.Link{Kind: "device", Promiscuous: &off})
+			return LinksFixture{
+				Links: f.Host().Links, Bridge: "br0", Address: "172.30.38.1/24", MTU: 1450, PortMTU: 1450,
+				Ports: []string{"p0", "p1"}, Other: "eth0",
+			}
+		})
+	})
 	t.Run("chains", func(t *testing.T) {
 		ChainsContract(t, func(*testing.T) ChainsFixture { return ChainsFixture{Chains: New().Host().Chains} })
 	})

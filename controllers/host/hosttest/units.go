@@ -241,6 +241,7 @@ func (w *world) job(name string, u *unit, verb host.Verb) string {
 			u.activity = state.Failed
 			return u.refuse
 		}
+		w.started(name)
 	}
 	return "done"
 }

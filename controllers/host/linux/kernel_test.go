@@ -124,6 +124,23 @@ func TestWhereAModuleIsFound(t *testing.T) {
 	}
 }
 
+func TestAModuleThatIsListedNowhereIsFoundByWhatItBrings(t *testing.T) {
+	root := t.TempDir()
+	m := newModules(root)
+	for _, name := range []string{"br_netfilter", "overlay", "nf_conntrack"} {
+		if got, err := m.Loaded(name); got || err != nil {
+			t.Errorf("Loaded(%s) = %v, %v; want false before it is there", name, got, err)
+		}
+	}
+	plant(t, root, "/proc/sys/net/bridge/bridge-nf-call-iptables", state.File{Content: []byte("0\n"), Mode: 0o644})
+	plant(t, root, "/proc/filesystems", state.File{Content: []byte("nodev\tsysfs\nnodev\toverlay\n\text4\n"), Mode: 0o644})
+	for name, want := range map[string]bool{"br_netfilter": true, "br-netfilter": true, "overlay": true, "ext4": true, "nodev": false, "nf_conntrack": false} {
+		if got, err := m.Loaded(name); got != want || err != nil {
+			t.Errorf("Loaded(%s) = %v, %v; want %v", name, got, err, want)
+		}
+	}
+}
+
 func TestAKernelWithoutModulesSaysSo(t *testing.T) {
 	err := newModules(t.TempDir()).Load(t.Context(), "br_netfilter")
 	if err == nil || !strings.Contains(err.Error(), "br_netfilter") || !strings.Contains(err.Error(), "without loadable modules") {

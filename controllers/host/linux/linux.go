@@ -29,7 +29,8 @@ func Live() (host.Host, error) {
 		Chains:  newChains(),
 		Facts:   newFactsReader(tree),
 		Store:   newStore(tree),
-		Closer:  closers{units.Close, tree.Close},
+		Links:   netLinks{}, Containers: newContainers(dockerSocket), Health: newHealth(tree),
+		Closer: closers{units.Close, tree.Close},
 	}, nil
 }
 

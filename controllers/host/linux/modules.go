@@ -23,13 +23,13 @@ type modules struct{ root string }
 func newModules(root string) *modules { return &modules{root: root} }
 
 // Loaded implements host.Modules. A module without parameters that is built in is in modules.builtin
-// only, which kernels made without modules do not come with.
+// only, which kernels made without modules do not come with: of those, what it brings is looked for.
 func (m *modules) Loaded(name string) (bool, error) {
 	if err := host.CheckModule(name); err != nil {
 		return false, err
 	}
 	name = host.NormalModule(name)
-	for _, look := range []func(string) (bool, error){m.hasFolder, m.isListed, m.isBuiltIn} {
+	for _, look := range []func(string) (bool, error){m.hasFolder, m.isListed, m.isBuiltIn, m.hasEffect} {
 		found, err := look(name)
 		if err != nil {
 			return false, fmt.Errorf("module %s: %w", name, cause(err))
@@ -68,6 +68,30 @@ func (m *modules) isBuiltIn(name string) (bool, error) {
 	})
 }
 
+// effects are files that are there only with a module, for the modules that nodes need.
+var effects = map[string]string{
+	"br_netfilter": "proc/sys/net/bridge/bridge-nf-call-iptables",
+	"nf_conntrack": "proc/sys/net/netfilter/nf_conntrack_max",
+	"ip_vs":        "proc/net/ip_vs",
+	"ip_tables":    "proc/net/ip_tables_names",
+	"tun":          "sys/class/misc/tun",
+}
+
+// hasEffect looks for what the module brings; a file system is in /proc/filesystems.
+func (m *modules) hasEffect(name string) (bool, error) {
+	if file, known := effects[name]; known {
+		_, err := os.Stat(filepath.Join(m.root, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	return hasLine(filepath.Join(m.root, "proc/filesystems"), func(line string) bool {
+		fields := strings.Fields(line)
+		return len(fields) > 0 && fields[len(fields)-1] == name
+	})
+}
+
 // hasLine is true when a line of a file passes; a file that does not exist has none.
 func hasLine(file string, pass func(string) bool) (bool, error) {
 	content, err := os.ReadFile(file)
@@ -96,7 +120,7 @@ func (m *modules) Load(ctx context.Context, name string) error {
 		if err != nil {
 			return fmt.Errorf("module %s: %w", name, err)
 		}
-		return fmt.Errorf("module %s: kernel %s was built without loadable modules; leave the module out if it is built in, or boot another kernel", name, release)
+		return fmt.Errorf("module %s: kernel %s was built without loadable modules, and nothing shows that the module is built in; leave it out of kernelModules if it is, or boot another kernel", name, release)
 	}
 	modprobe, err := find("modprobe")
 	if err != nil {

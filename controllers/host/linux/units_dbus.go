@@ -2,7 +2,6 @@ package linux
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -89,7 +88,7 @@ func (u *units) Get(ctx context.Context, name string) (state.Unit, error) {
 	if err != nil {
 		return state.Unit{}, err
 	}
-	return unitOf(properties), nil
+	return unitOf(properties, monotonic()), nil
 }
 
 func (u *units) properties(ctx context.Context, name string) (map[string]any, error) {
@@ -100,61 +99,11 @@ func (u *units) properties(ctx context.Context, name string) (map[string]any, er
 	if err != nil {
 		return nil, fmt.Errorf("unit %s: %w", name, err)
 	}
-	properties, err := conn.GetUnitPropertiesContext(ctx, name)
+	properties, err := conn.GetAllPropertiesContext(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("unit %s: %w", name, err)
 	}
 	return properties, nil
-}
-
-// unitOf translates a unit's properties. A unit whose file has an error is not missing: it is
-// inactive, and what is wrong comes out when it is started.
-func unitOf(properties map[string]any) state.Unit {
-	text := func(key string) string {
-		s, _ := properties[key].(string)
-		return s
-	}
-	if text("LoadState") == "not-found" {
-		return state.Unit{Missing: true}
-	}
-	id, _ := properties["InvocationID"].([]byte)
-	stale, _ := properties["NeedDaemonReload"].(bool)
-	return state.Unit{
-		NeedsReload: stale,
-		Enablement:  enablementOf(text("LoadState"), text("UnitFileState")),
-		Activity:    activityOf(text("ActiveState")),
-		Invocation:  hex.EncodeToString(id),
-	}
-}
-
-// enablementOf maps systemctl(1)'s is-enabled table to what it means for the next boot.
-func enablementOf(loadState, fileState string) state.Enablement {
-	if loadState == "masked" {
-		return state.Masked
-	}
-	switch fileState {
-	case "enabled":
-		return state.Enabled
-	case "masked", "masked-runtime":
-		return state.Masked
-	case "disabled", "enabled-runtime", "linked", "linked-runtime":
-		return state.Disabled
-	}
-	// static, indirect, alias, generated, transient, or no file at all.
-	return state.Static
-}
-
-func activityOf(active string) state.Activity {
-	switch active {
-	case "active", "reloading", "refreshing":
-		return state.Active
-	case "activating":
-		return state.Activating
-	case "failed":
-		return state.Failed
-	}
-	// inactive, deactivating, maintenance.
-	return state.Inactive
 }
 
 // SetEnablement implements host.Units, as systemctl(1) enable and disable do: with a daemon-reload.
@@ -163,7 +112,7 @@ func (u *units) SetEnablement(ctx context.Context, name string, e state.Enableme
 	if err != nil {
 		return err
 	}
-	if err := settable(unitOf(properties), e); err != nil {
+	if err := settable(unitOf(properties, 0), e); err != nil {
 		return fmt.Errorf("unit %s: cannot be %s: %w", name, e, err)
 	}
 	conn, err := u.connect(ctx)
@@ -215,7 +164,7 @@ func (u *units) Do(ctx context.Context, name string, verb host.Verb) error {
 	if err != nil {
 		return err
 	}
-	if err := u.do(ctx, name, verb, unitOf(properties)); err != nil {
+	if err := u.do(ctx, name, verb, unitOf(properties, 0)); err != nil {
 		return fmt.Errorf("unit %s: %s: %w", name, verb, err)
 	}
 	return nil

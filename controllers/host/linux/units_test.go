@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -216,8 +217,28 @@ func TestUnitPropertiesAreTranslated(t *testing.T) {
 			map[string]any{"LoadState": "bad-setting", "UnitFileState": "disabled", "ActiveState": "inactive", "NeedDaemonReload": true},
 			state.Unit{Enablement: state.Disabled, Activity: state.Inactive, NeedsReload: true},
 		},
+		{
+			"a service that systemd has started again twice, with its command line",
+			map[string]any{
+				"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active", "Result": "success",
+				"NRestarts": uint32(2), "ActiveEnterTimestampMonotonic": uint64(87_000_000),
+				"ExecStart": [][]any{{"/usr/sbin/dockerd", []string{"/usr/sbin/dockerd", "-H", "fd://", "$OPTS"}, false}},
+			},
+			state.Unit{
+				Enablement: state.Enabled, Activity: state.Active, Result: "success", Restarts: 2, Uptime: 3 * time.Second,
+				Exec: []string{"/usr/sbin/dockerd", "-H", "fd://", "$OPTS"},
+			},
+		},
+		{
+			"one that waits to be started again is not up",
+			map[string]any{
+				"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "activating", "Result": "exit-code",
+				"NRestarts": uint32(7), "ActiveEnterTimestampMonotonic": uint64(87_000_000),
+			},
+			state.Unit{Enablement: state.Enabled, Activity: state.Activating, Result: "exit-code", Restarts: 7},
+		},
 	} {
-		if diff := cmp.Diff(tt.want, unitOf(tt.in)); diff != "" {
+		if diff := cmp.Diff(tt.want, unitOf(tt.in, 90*time.Second)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.reason, diff)
 		}
 	}

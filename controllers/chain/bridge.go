@@ -1,0 +1,90 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/controllers/dockeropts"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Bridge is a bridge compared with flannel's lease.
+type Bridge struct {
+	// Lease is what flannel gave; LeaseErr why there is none.
+	Lease    dockeropts.Lease
+	LeaseErr error
+	// Rule and Fault say why the bridge has to be made anew; both empty when it has not.
+	Rule, Fault string
+	// Stale is true if the options that docker starts with are not those of the lease.
+	Stale bool
+	// Old says why the lease does not count for now; empty when it does.
+	Old string
+}
+
+var errNoLease = errors.New("flannel has written no lease")
+
+// LookAt compares the bridge that want describes with the observed host.
+func LookAt(name string, want *state.Bridge, seen state.Host) Bridge {
+	var b Bridge
+	b.Lease, b.LeaseErr = lease(want, seen)
+	if b.LeaseErr != nil {
+		return b
+	}
+	options, present := seen.Files[want.Options]
+	b.Stale = !present || string(options.Content) != string(b.Lease.EnvFile())
+	if giver := seen.Units[want.Giver]; giver.Activity != state.Active {
+		b.Old = want.Giver + " does not run, so its lease may be an old one"
+	}
+	link, there := seen.Links[name]
+	switch wrong := mtuFault(link, b.Lease.MTU, present && b.Stale); {
+	case !there:
+		if seen.Units[want.Maker].Activity == state.Active {
+			b.Rule, b.Fault = "SB001", "it is gone, and "+want.Maker+" runs"
+		}
+	case !slices.Contains(link.Addresses, b.Lease.Bridge.String()):
+		b.Rule, b.Fault = "SB001", fmt.Sprintf("it has %s, and flannel's lease is %s", addresses(link), b.Lease.Bridge)
+	case wrong != "":
+		b.Rule, b.Fault = "SB026", fmt.Sprintf("%s, and flannel's lease has MTU %d", wrong, b.Lease.MTU)
+	}
+	return b
+}
+
+func lease(want *state.Bridge, seen state.Host) (dockeropts.Lease, error) {
+	if why, unknown := seen.Unknown[state.Ref{Kind: state.KindFile, Name: want.Lease}]; unknown {
+		return dockeropts.Lease{}, errors.New(why)
+	}
+	file, present := seen.Files[want.Lease]
+	if !present {
+		return dockeropts.Lease{}, errNoLease
+	}
+	return dockeropts.Parse(file.Content)
+}
+
+// mtuFault looks at a bridge without ports only if docker was started with other options: before
+// docker 26 it has the kernel's MTU until the first container (moby#46849), which harms nobody.
+func mtuFault(link state.Link, mtu int, otherOptions bool) string {
+	for _, name := range state.SortedKeys(link.Ports) {
+		if got := link.Ports[name].MTU; got != mtu {
+			return fmt.Sprintf("its port %s has MTU %d", name, got)
+		}
+	}
+	if link.MTU != mtu && (len(link.Ports) > 0 || otherOptions) {
+		return fmt.Sprintf("it has MTU %d", link.MTU)
+	}
+	return ""
+}
+
+func addresses(link state.Link) string {
+	if len(link.Addresses) == 0 {
+		return "no address"
+	}
+	return strings.Join(link.Addresses, " and ")
+}
+
+// Anew is true when the bridge has to be made anew and the lease for it counts.
+func (b Bridge) Anew() bool { return b.LeaseErr == nil && b.Fault != "" && b.Old == "" }
+
+// After is what the bridge becomes, for a plan.
+func (b Bridge) After() string { return fmt.Sprintf("%s, MTU %d", b.Lease.Bridge, b.Lease.MTU) }

@@ -1,0 +1,70 @@
+package hosttest
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"seedbed.dev/seedbed/controllers/dockeropts"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// Names that the fake's docker has.
+const (
+	docker0     = "docker0"
+	dockerUnit  = "docker.service"
+	optionsUnit = "seedbed-docker-opts.service"
+)
+
+// Paths that the fake's docker and docker-opts read and write.
+const (
+	LeasePath   = "/run/flannel/subnet.env"
+	OptionsPath = "/run/seedbed/docker-opts.env"
+)
+
+var errNoDocker = errors.New("docker: dial unix /run/docker.sock: connect: no such file or directory")
+
+// started does what the programs of some units do when they start: docker-opts turns the lease into
+// options, and docker makes docker0 of them, unless a container still runs (moby,
+// initNetworkController).
+func (w *world) started(unit string) {
+	switch unit {
+	case optionsUnit:
+		if lease, err := dockeropts.Parse(w.files[LeasePath].Content); err == nil {
+			w.files.makeParents(OptionsPath)
+			w.files[OptionsPath] = state.File{Content: lease.EnvFile(), Mode: 0o644, Owner: "root", Group: "root"}
+		}
+	case dockerUnit:
+		for _, c := range w.containers {
+			if c.running {
+				return
+			}
+		}
+		w.makeBridge()
+	}
+}
+
+// makeBridge keeps a bridge that is there, as docker does, and gives it the address.
+func (w *world) makeBridge() {
+	link, there := w.links[docker0]
+	if !there {
+		off := false
+		link = state.Link{Kind: "bridge", MTU: 1500, Addresses: []string{"172.17.0.1/16"}, Promiscuous: &off}
+	}
+	for word := range strings.FieldsSeq(strings.Trim(string(w.files[OptionsPath].Content), "\"\n")) {
+		if bip, ok := strings.CutPrefix(word[strings.IndexByte(word, '"')+1:], "--bip="); ok && !w.stubborn {
+			link.Addresses = []string{bip}
+		}
+		if mtu, ok := strings.CutPrefix(word, "--mtu="); ok && !w.stubborn {
+			link.MTU, _ = strconv.Atoi(mtu)
+		}
+	}
+	w.links[docker0] = link
+}
+
+// StubbornDocker makes docker give docker0 the address it always had, whatever its options say.
+func (f *Fake) StubbornDocker() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.stubborn = true
+}
