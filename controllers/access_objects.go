@@ -40,12 +40,13 @@ func grants(specs ...v1alpha1.NodeStateSpec) []rbacv1.PolicyRule {
 	return rules
 }
 
-// ownState are the rules by which an agent follows its NodeState and reports in its status. List
-// and watch are limited by name, too, and so need the field selector metadata.name.
+// ownState are the rules by which an agent follows its NodeState, reports in its status, and deletes it
+// when the node leaves. List and watch are limited by name, too, and so need the field selector
+// metadata.name.
 func ownState(name string) []rbacv1.PolicyRule {
 	group := []string{v1alpha1.GroupVersion.Group}
 	return []rbacv1.PolicyRule{
-		{APIGroups: group, Resources: []string{"nodestates"}, ResourceNames: []string{name}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: group, Resources: []string{"nodestates"}, ResourceNames: []string{name}, Verbs: []string{"get", "list", "watch", "delete"}},
 		{APIGroups: group, Resources: []string{"nodestates/status"}, ResourceNames: []string{name}, Verbs: []string{"patch", "update"}},
 	}
 }

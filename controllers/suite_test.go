@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/config/admission"
 	"seedbed.dev/seedbed/config/rbac"
 	"seedbed.dev/seedbed/controllers/testenv"
 )
@@ -39,8 +41,10 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() { Expect(env.Stop()).To(Succeed()) })
 	roles, err := rbac.All()
 	Expect(err).NotTo(HaveOccurred())
-	for _, role := range roles {
-		Expect(env.Client.Create(ctx, role)).To(Succeed())
+	policies, err := admission.All()
+	Expect(err).NotTo(HaveOccurred())
+	for _, object := range slices.Concat(roles, policies) {
+		Expect(env.Client.Create(ctx, object)).To(Succeed())
 	}
 })
 

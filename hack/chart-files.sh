@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Copies what the chart shares with the rest of the repository into it: a chart can only read files
-# below its own folder. config/crd, config/rbac and config/prometheus are the source.
+# below its own folder. config/crd, config/rbac, config/admission and config/prometheus
+# are the source.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,12 +11,15 @@ copy() { # SOURCE TARGET
 }
 
 rm -rf config/chart/files
-mkdir -p config/chart/files/crds config/chart/files/rbac
+mkdir -p config/chart/files/crds config/chart/files/rbac config/chart/files/admission
 for file in config/crd/*.yaml; do
   copy "$file" "config/chart/files/crds/$(basename "$file")"
 done
 for file in config/rbac/*.yaml; do
   # What begins with seed_ is for the control plane that `seedbed seed` runs.
   [[ $(basename "$file") == seed_* ]] || copy "$file" "config/chart/files/rbac/$(basename "$file")"
+done
+for file in config/admission/*.yaml; do
+  copy "$file" "config/chart/files/admission/$(basename "$file")"
 done
 copy config/prometheus/rules.yaml config/chart/files/rules.yaml

@@ -15,13 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"seedbed.dev/seedbed/config/admission"
 	"seedbed.dev/seedbed/config/rbac"
 )
 
 func TestWithDefaultValuesTheChartHasTheseObjects(t *testing.T) {
 	want := []string{
-		"ClusterRole seedbed-admin", "ClusterRole seedbed-manager", "ClusterRole seedbed-viewer",
-		"ClusterRoleBinding seedbed-manager",
+		"ClusterRole seedbed-admin", "ClusterRole seedbed-flannels", "ClusterRole seedbed-manager", "ClusterRole seedbed-viewer",
+		"ClusterRoleBinding seedbed-certificates", "ClusterRoleBinding seedbed-flannels",
+		"ClusterRoleBinding seedbed-kube-proxies", "ClusterRoleBinding seedbed-manager",
 		"CustomResourceDefinition networkconfigs.seedbed.dev",
 		"CustomResourceDefinition nodeconfigs.seedbed.dev",
 		"CustomResourceDefinition nodestates.seedbed.dev",
@@ -29,6 +31,10 @@ func TestWithDefaultValuesTheChartHasTheseObjects(t *testing.T) {
 		"Role seedbed-manager", "Role seedbed-manager-events", "Role seedbed-nodes-events",
 		"RoleBinding seedbed-manager", "RoleBinding seedbed-manager-events", "RoleBinding seedbed-nodes-events",
 		"Service seedbed-metrics", "ServiceAccount seedbed-manager",
+		"ValidatingAdmissionPolicy seedbed-certificates", "ValidatingAdmissionPolicy seedbed-events",
+		"ValidatingAdmissionPolicy seedbed-flannels", "ValidatingAdmissionPolicy seedbed-nodestates",
+		"ValidatingAdmissionPolicyBinding seedbed-certificates", "ValidatingAdmissionPolicyBinding seedbed-events",
+		"ValidatingAdmissionPolicyBinding seedbed-flannels", "ValidatingAdmissionPolicyBinding seedbed-nodestates",
 	}
 	if diff := cmp.Diff(want, names(render(t))); diff != "" {
 		t.Errorf("objects (-want +got):\n%s", diff)
@@ -130,9 +136,26 @@ func TestRolesAreThoseOfConfigRBACForTheServiceAccount(t *testing.T) {
 	}
 }
 
+func TestPoliciesAreThoseOfConfigAdmission(t *testing.T) {
+	rendered := render(t)
+	want, err := admission.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range want {
+		got := pick(t, rendered, object.GetKind(), object.GetName()).DeepCopy()
+		got.SetLabels(nil)
+		if diff := cmp.Diff(object.Object, got.Object); diff != "" {
+			t.Errorf("%s %s: run make generate (-config/admission +chart):\n%s", got.GetKind(), got.GetName(), diff)
+		}
+	}
+}
+
 // forTheSeed is true for what only a control plane of `seedbed seed` needs.
 func forTheSeed(object *unstructured.Unstructured) bool {
-	return slices.Contains([]string{"seedbed-admins", "seedbed-apiserver-kubelet-client"}, object.GetName())
+	return slices.Contains([]string{
+		"seedbed-admins", "seedbed-apiserver-kubelet-client", "seedbed-cluster-info", "seedbed-manager-signer",
+	}, object.GetName())
 }
 
 func TestBadValuesAreRefusedByName(t *testing.T) {

@@ -71,7 +71,7 @@ func TestSecretsAreReadInOurNamespaceOnly(t *testing.T) {
 
 func TestEveryBindingRefersToARoleThatIsThere(t *testing.T) {
 	there := rules(t)
-	builtIn := []string{"cluster-admin", "system:kubelet-api-admin"}
+	builtIn := []string{"cluster-admin", "system:kubelet-api-admin", "system:node-bootstrapper", "system:node-proxier"}
 	for _, o := range all(t) {
 		ref, found, err := unstructured.NestedStringMap(o.Object, "roleRef")
 		if err != nil {

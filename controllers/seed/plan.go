@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"seedbed.dev/seedbed/controllers/seed/install"
 	"seedbed.dev/seedbed/controllers/seed/supervise"
 )
 
@@ -97,6 +98,8 @@ func (m planner) apiserver() supervise.Child {
 
 		"--client-ca-file=" + m.cert(clusterAuthority),
 		"--authentication-config=" + m.l.AuthenticationFile(),
+		// Nodes join with a bootstrap token, a Secret in kube-system with an end.
+		"--enable-bootstrap-token-auth=true",
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		// Which pods may be privileged is Pod Security's to say, for each namespace; off, this flag
@@ -111,6 +114,8 @@ func (m planner) apiserver() supervise.Child {
 
 		"--kubelet-client-certificate=" + m.cert(kubeletClientPair),
 		"--kubelet-client-key=" + m.key(kubeletClientPair),
+		// Without it anybody at a node's address could pass for its kubelet.
+		"--kubelet-certificate-authority=" + m.cert(clusterAuthority),
 		"--kubelet-preferred-address-types=InternalIP",
 
 		"--proxy-client-cert-file=" + m.cert(frontProxyPair),
@@ -149,6 +154,9 @@ func (m planner) controllerManager() supervise.Child {
 		"--root-ca-file=" + m.cert(clusterAuthority),
 		"--cluster-signing-cert-file=" + m.cert(clusterAuthority),
 		"--cluster-signing-key-file=" + m.key(clusterAuthority),
+		// The two that are off by default sign kube-public/cluster-info for those who hold a bootstrap
+		// token, and delete tokens that have expired.
+		"--controllers=*,bootstrap-signer-controller,token-cleaner-controller",
 		"--service-cluster-ip-range=" + m.s.ServiceRange.String(),
 		// The default is made where it is missing: a folder below /usr, outside the data dir.
 		"--flex-volume-plugin-dir=" + m.l.FlexVolumeDir(),
@@ -200,8 +208,9 @@ func localURL(port int, path string) string {
 	return fmt.Sprintf("https://%s:%d%s", loopback, port, path)
 }
 
-// authentication lets anybody ask whether the API server is healthy and nothing else (KEP-4633). The
-// stable version of the file came with Kubernetes 1.34.
+// authentication lets anybody ask whether the API server is healthy, and for what a node that joins
+// must know beforehand, and nothing else (KEP-4633). The stable version of the file came with
+// Kubernetes 1.34.
 func authentication(v Version) string {
 	version := "v1"
 	if v.Minor < 34 {
@@ -215,6 +224,7 @@ anonymous:
   - path: /livez
   - path: /readyz
   - path: /healthz
+  - path: ` + install.ClusterInfoPath + `
 `
 }
 

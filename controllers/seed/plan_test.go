@@ -259,7 +259,7 @@ func TestSB021NoPortIsOpenToEverybody(t *testing.T) {
 	}
 }
 
-func TestSB021AnonymousRequestsMayAskForHealthOnly(t *testing.T) {
+func TestSB021AnonymousRequestsMayAskForHealthAndClusterInfoOnly(t *testing.T) {
 	for _, tc := range []struct {
 		minor int
 		want  string
@@ -286,7 +286,7 @@ func TestSB021AnonymousRequestsMayAskForHealthOnly(t *testing.T) {
 		for _, c := range got.Anonymous.Conditions {
 			paths = append(paths, c.Path)
 		}
-		if diff := cmp.Diff([]string{"/livez", "/readyz", "/healthz"}, paths); diff != "" || got.APIVersion != tc.want {
+		if diff := cmp.Diff([]string{"/livez", "/readyz", "/healthz", "/api/v1/namespaces/kube-public/configmaps/cluster-info"}, paths); diff != "" || got.APIVersion != tc.want {
 			t.Errorf("1.%d: %s, paths:\n%s", tc.minor, got.APIVersion, diff)
 		}
 	}

@@ -211,7 +211,8 @@ func (s *seed) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return installer.Everything(ctx, s.authority.CertPEM, func(line string) { s.say.stepf("%s", line) })
+	cluster := install.Cluster{Server: s.settings.server(s.ports.APIServer), AuthorityPEM: s.authority.CertPEM}
+	return installer.Everything(ctx, cluster, func(line string) { s.say.stepf("%s", line) })
 }
 
 // serve says that the seed is ready and waits for ctx to end.

@@ -23,6 +23,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -115,12 +116,14 @@ var _ = Describe("A seed", Ordered, func() {
 			}
 		})
 
-		It("are asked for by the API server, except for its health (SB021)", func(ctx context.Context) {
+		It("are asked for by the API server, except for its health and what a node must know to join (SB021)", func(ctx context.Context) {
 			host := config(layout.Kubeconfig("admin")).Host
 			for path, want := range map[string]int{
 				"/readyz": http.StatusOK, "/livez": http.StatusOK, "/healthz": http.StatusOK,
 				"/": http.StatusUnauthorized, "/version": http.StatusUnauthorized, "/api": http.StatusUnauthorized, "/metrics": http.StatusUnauthorized,
 				"/apis/seedbed.dev/v1alpha1/nodeconfigs": http.StatusUnauthorized, "/readyz/etcd": http.StatusUnauthorized,
+				install.ClusterInfoPath: http.StatusOK, "/api/v1/namespaces/kube-public/configmaps": http.StatusUnauthorized,
+				"/api/v1/namespaces/kube-public/configmaps/kube-root-ca.crt": http.StatusUnauthorized,
 			} {
 				Expect(get(ctx, host+path, layout.PKI().CertFile("ca"), nil)).To(Equal(want), path)
 			}
@@ -161,6 +164,19 @@ var _ = Describe("A seed", Ordered, func() {
 		})
 	})
 
+	It("tells a node that joins where it is and who signed its certificate", func(ctx context.Context) {
+		ca, err := os.ReadFile(layout.PKI().CertFile("ca"))
+		Expect(err).NotTo(HaveOccurred())
+		info := &corev1.ConfigMap{}
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: install.ClusterInfoNamespace, Name: install.ClusterInfoName}, info)).To(Succeed())
+		kubeconfig, err := clientcmd.Load([]byte(info.Data[install.ClusterInfoKey]))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(kubeconfig.Clusters).To(HaveLen(1))
+		Expect(kubeconfig.Clusters[""].Server).To(Equal(config(layout.Kubeconfig("admin")).Host))
+		Expect(kubeconfig.Clusters[""].CertificateAuthorityData).To(Equal(ca))
+		Expect(kubeconfig.AuthInfos).To(BeEmpty())
+	})
+
 	Describe("a node that is added", func() {
 		node := seed.NodeOptions{Name: "node-a", Labels: []string{"role=worker"}}
 		var agent client.Client
@@ -185,12 +201,12 @@ var _ = Describe("A seed", Ordered, func() {
 			Expect(me.Groups).To(ConsistOf("seedbed:nodes", "system:authenticated"))
 		})
 
-		It("may write events and nothing else until the manager gives it more", func(ctx context.Context) {
+		It("may write events, ask for certificates and nothing else until the manager gives it more", func(ctx context.Context) {
 			for _, tc := range []struct {
 				verb, group, resource, namespace string
 				allowed                          bool
 			}{
-				{"create", "", "events", "default", true},
+				{"create", "", "events", "default", false},
 				{"create", "events.k8s.io", "events", "default", true},
 				{"patch", "events.k8s.io", "events", "default", false},
 				{"create", "", "events", "kube-system", false},
@@ -201,7 +217,8 @@ var _ = Describe("A seed", Ordered, func() {
 				{"list", "seedbed.dev", "nodestates", "", false},
 				{"patch", "seedbed.dev", "nodestates/status", "", false},
 				{"get", "apps", "controllerrevisions", v1alpha1.Namespace, false},
-				{"create", "certificates.k8s.io", "certificatesigningrequests", "", false},
+				{"create", "certificates.k8s.io", "certificatesigningrequests", "", true},
+				{"update", "certificates.k8s.io", "certificatesigningrequests/approval", "", false},
 			} {
 				Expect(may(ctx, agent, tc.verb, tc.group, tc.resource, tc.namespace)).To(Equal(tc.allowed), "%+v", tc)
 			}
@@ -257,6 +274,8 @@ var _ = Describe("A seed", Ordered, func() {
 				{"create", "apps", "controllerrevisions", v1alpha1.Namespace, true},
 				{"update", "coordination.k8s.io", "leases", v1alpha1.Namespace, true},
 				{"create", "", "pods", "default", false},
+				{"update", "certificates.k8s.io", "certificatesigningrequests/approval", "", true},
+				{"create", "certificates.k8s.io", "certificatesigningrequests", "", false},
 			} {
 				Expect(may(ctx, manager, tc.verb, tc.group, tc.resource, tc.namespace)).To(Equal(tc.allowed), "%+v", tc)
 			}

@@ -19,6 +19,7 @@ import (
 	ctrlclient "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/config/admission"
 	"seedbed.dev/seedbed/config/crd"
 	"seedbed.dev/seedbed/config/rbac"
 )
@@ -51,9 +52,18 @@ func New(config *rest.Config) (*Installer, error) {
 	return &Installer{client: c}, nil
 }
 
-// Everything installs the namespace, the kinds, the roles and the authority's certificate, and
-// returns when the API server serves the kinds. It reports a line for each of them.
-func (i *Installer) Everything(ctx context.Context, authorityPEM []byte, report func(string)) error {
+// Cluster is what a node must know to join.
+type Cluster struct {
+	// Server is the URL of the API server. Example: "https://10.64.3.1:6443".
+	Server string
+	// AuthorityPEM is the certificate of the authority that signed the API server's.
+	AuthorityPEM []byte
+}
+
+// Everything installs the namespace, the kinds, the roles, the admission policies and what tells
+// nodes about the cluster, and returns when the API server serves the kinds. It reports a line for
+// each of them.
+func (i *Installer) Everything(ctx context.Context, cluster Cluster, report func(string)) error {
 	if err := i.apply(ctx, namespace()); err != nil {
 		return err
 	}
@@ -71,10 +81,28 @@ func (i *Installer) Everything(ctx context.Context, authorityPEM []byte, report 
 		return err
 	}
 	report(fmt.Sprintf("%d roles and bindings are there", len(roles)))
-	if err := i.apply(ctx, authoritySecret(authorityPEM)); err != nil {
+	policies, err := admission.All()
+	if err != nil {
 		return err
 	}
-	report("Secret " + v1alpha1.Namespace + "/" + v1alpha1.ClusterCASecret + " has the cluster's authority")
+	if err := i.apply(ctx, policies...); err != nil {
+		return err
+	}
+	report(fmt.Sprintf("%d admission policies and bindings are there", len(policies)))
+	return i.discovery(ctx, cluster, report)
+}
+
+// discovery installs what tells nodes about the cluster.
+func (i *Installer) discovery(ctx context.Context, cluster Cluster, report func(string)) error {
+	info, err := clusterInfo(cluster)
+	if err != nil {
+		return err
+	}
+	if err := i.apply(ctx, authoritySecret(cluster.AuthorityPEM), info); err != nil {
+		return err
+	}
+	report("Secret " + v1alpha1.Namespace + "/" + v1alpha1.ClusterCASecret + " has the cluster's authority, ConfigMap " +
+		ClusterInfoNamespace + "/" + ClusterInfoName + " its address")
 	return nil
 }
 
