@@ -283,10 +283,12 @@ func motd(contents string) func(*v1alpha1.NodeConfigSpec) {
 	}
 }
 
+// nodeState waits for the manager to have made it: a registration and a NodeConfig are reconciled in
+// any order.
 func nodeState(ctx context.Context, node string) *v1alpha1.NodeState {
 	GinkgoHelper()
 	n := &v1alpha1.NodeState{}
-	Expect(env.Client.Get(ctx, name(node), n)).To(Succeed())
+	Eventually(func() error { return env.Client.Get(ctx, name(node), n) }).Should(Succeed())
 	return n
 }
 
