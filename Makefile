@@ -79,6 +79,26 @@ components: $(SETUP_ENVTEST) ## Get etcd and the Kubernetes components into bin/
 demo: build components ## Show the main job on an embedded seed, without root, in about a minute.
 	hack/demo/demo.sh
 
+# --- The lab -----------------------------------------------------------------------------------
+# LAB_NAME tells several labs on one machine apart. LAB=skip is for machines that cannot run one.
+export LAB_NAME ?= lab
+LAB_FLAGS ?=
+NODE ?= node-a
+CMD ?=
+lab = $(GO) run ./hack/lab/cmd
+
+.PHONY: lab
+lab: ## Boot a lab of three bare hosts and leave it up (needs root; LAB_FLAGS, LAB_NAME).
+	@$(lab) up $(LAB_FLAGS)
+
+.PHONY: lab-shell
+lab-shell: ## Open a shell on NODE=node-a (or NODE=seed), or run CMD='...' there.
+	@$(lab) exec $(NODE) -- $(CMD)
+
+.PHONY: lab-down
+lab-down: ## End the lab and remove all of it.
+	@$(lab) down
+
 .PHONY: image
 image: ## Build the container image (needs a container engine).
 	docker build --file config/manager/Dockerfile --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
@@ -128,7 +148,7 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate deepcopy, CRDs, the char
 fmt: $(GOLANGCI_LINT) ## Format Go code and order its imports.
 	$(GOLANGCI_LINT) fmt
 
-MODULES := . hack/seed hack/tools hack/tools/golangci hack/tools/helm
+MODULES := . hack/seed hack/tools hack/tools/golangci hack/tools/helm $(patsubst %/go.mod,%,$(wildcard hack/lab/components/*/go.mod))
 
 .PHONY: tidy
 tidy: ## Tidy every Go module.

@@ -247,7 +247,7 @@ func sources(t *testing.T) []source {
 		}
 		name = filepath.ToSlash(strings.TrimPrefix(name, "../"))
 		if entry.IsDir() {
-			if slices.Contains([]string{"bin", ".git", "hack/seed", "hack/tools"}, name) {
+			if slices.Contains([]string{"bin", ".git", "hack/seed", "hack/tools", "hack/lab/components"}, name) {
 				return filepath.SkipDir
 			}
 			return nil

@@ -4,36 +4,26 @@
 #
 #   hack/components.sh [--from DIR | --build]
 #
-#   --from DIR  use the programs in DIR: etcd, kube-apiserver and kubectl, and kube-controller-manager
-#               and kube-scheduler where they are there (also: SEEDBED_COMPONENTS=DIR)
+#   --from DIR  use the programs in DIR: etcd, kube-apiserver and kubectl, and the others where they
+#               are there (also: SEEDBED_COMPONENTS=DIR)
 #   --build     build them all, without looking for downloads first
 #
-# Without either: envtest's binaries where the internet can be reached (no controller-manager and no
-# scheduler among them), else a build from Go modules. SETUP_ENVTEST names a setup-envtest to use.
+# Without either: envtest's binaries where the internet can be reached (no controller-manager, no
+# scheduler, no kubelet and no kube-proxy among them), else a build from Go modules. SETUP_ENVTEST
+# names a setup-envtest to use.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 components=$root/bin/components
 source_module=$root/hack/seed
-programs=(etcd kube-apiserver kube-controller-manager kube-scheduler kubectl)
+programs=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
 needed=(etcd kube-apiserver kubectl)
 download_seconds=15
-progress_seconds=20
-
-say() { echo "components: $*" >&2; }
-die() {
-  say "$@"
-  exit 1
-}
+label=components
+# shellcheck source=hack/building.sh
+. "$root/hack/building.sh"
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"; }
-
-temp='' ticker=''
-# shellcheck disable=SC2317,SC2329  # The trap calls it.
-cleanup() {
-  [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
-  [ -z "$temp" ] || rm -rf "$temp"
-}
 
 # Links current to a folder, which is named by its key or, when it is the user's own, by its path. The
 # rename makes it one step: whoever looks finds the old or the new.
@@ -81,7 +71,7 @@ fetch() {
   mv -T "$found" "$components/$key"
   rm -rf "$temp"
   temp=
-  say "envtest's binaries have no kube-controller-manager and no kube-scheduler; --build makes those too"
+  say "envtest's binaries have no kube-controller-manager, no kube-scheduler and nothing of a node; --build makes those too"
 }
 
 # build makes one binary with all programs in it, and a link to it for each.
@@ -94,13 +84,7 @@ build() {
   temp=$components/.$key.$$
   mkdir -p "$temp"
   say "building etcd and Kubernetes $version from Go modules: about 7 minutes on 2 cores the first time, once"
-  # 9 is the lock: only this shell holds it, whatever go leaves running behind.
-  tick 9>&- &
-  ticker=$!
-  CGO_ENABLED=0 go -C "$source_module" build -trimpath -ldflags "$flags" -o "$temp/control-plane" . 9>&- ||
-    die "the build failed; its messages are above"
-  kill "$ticker" 2>/dev/null || true
-  ticker=
+  building env CGO_ENABLED=0 go -C "$source_module" build -trimpath -ldflags "$flags" -o "$temp/control-plane" .
   for p in "${programs[@]}"; do
     ln -s control-plane "$temp/$p"
   done
@@ -109,27 +93,8 @@ build() {
   say "built in ${SECONDS} s"
 }
 
-# tick says how long the build has taken so far. It ends with the script, however that ends.
-tick() {
-  local waited=0
-  while kill -0 $$ 2>/dev/null; do
-    sleep 1
-    waited=$((waited + 1))
-    [ $((waited % progress_seconds)) -ne 0 ] || say "still building, ${waited} s so far"
-  done
-}
-
-# Two at once would do the work twice: the second waits for the first and finds it done.
-lock() {
-  mkdir -p "$components"
-  exec 9>"$components/.lock"
-  flock -n 9 && return
-  say "another hack/components.sh is at work; waiting for it"
-  flock 9
-}
-
 main() {
-  local from=${SEEDBED_COMPONENTS:-} only_build='' version hash built fetched
+  local from=${SEEDBED_COMPONENTS:-} only_build='' version built fetched
   while [ $# -gt 0 ]; do
     case $1 in
       --from)
@@ -142,9 +107,7 @@ main() {
       *) die "unknown argument $1; try --help" ;;
     esac
   done
-  trap cleanup EXIT
-  trap 'exit 130' INT TERM
-  lock
+  lock "$components"
   rm -rf "$components"/.[a-z]*-*.[0-9]*  # Left behind by one that was killed; the lock is ours.
   if [ -n "$from" ]; then
     use_folder "$from"
@@ -152,8 +115,7 @@ main() {
   fi
   command -v go >/dev/null || die "go is not installed: install Go 1.26 or later, or give a folder with the programs by --from"
   version=$(go -C "$source_module" list -m -f '{{.Version}}' k8s.io/kubernetes)
-  hash=$(cd "$source_module" && { cat go.mod go.sum ./*.go; go env GOVERSION GOOS GOARCH; } | sha256sum | cut -c1-12)
-  built=built-$version-$hash
+  built=built-$version-$(content_key "$source_module")
   fetched=envtest-$version
   if complete "$components/$built"; then
     use "$built"

@@ -1,13 +1,14 @@
-// Command control-plane is etcd, kube-apiserver, kube-controller-manager, kube-scheduler and
-// kubectl in one binary. The component is picked by the name the binary was started under
-// (a link named "etcd" starts etcd) or by the first argument.
+// Command control-plane is etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet,
+// kube-proxy and kubectl in one binary. The component is picked by the name the binary was started
+// under (a link named "etcd" starts etcd) or by the first argument.
 //
-// `seedbed seed` and envtest need these programs where prebuilt ones cannot be downloaded: on a
-// machine that reaches a Go module proxy and nothing else. Each component is upstream's own
-// command constructor; nothing is patched.
+// `seedbed seed`, envtest and the lab's nodes need these programs where prebuilt ones cannot be
+// downloaded: on a machine that reaches a Go module proxy and nothing else. Each component is
+// upstream's own command constructor; nothing is patched.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,9 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
 	// Metrics and client authentication that upstream's own mains link in.
 	_ "k8s.io/component-base/logs/json/register"
@@ -33,6 +36,8 @@ var components = map[string]func(){
 	"kube-apiserver":          func() { os.Exit(cli.Run(apiserver.NewAPIServerCommand())) },
 	"kube-controller-manager": func() { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
 	"kube-scheduler":          func() { os.Exit(cli.Run(scheduler.NewSchedulerCommand())) },
+	"kube-proxy":              func() { os.Exit(cli.Run(proxy.NewProxyCommand())) },
+	"kubelet":                 func() { os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background()))) },
 	"kubectl":                 func() { os.Exit(cli.Run(kubectl.NewDefaultKubectlCommand())) },
 }
 

@@ -1,0 +1,130 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"seedbed.dev/seedbed/hack/lab/internal/supervisor"
+)
+
+// ownPrograms are built from this repository for each lab, so that a lab always runs the checkout that
+// started it: packages, and where the program goes below the lab's folder.
+var ownPrograms = map[string]string{
+	"./hack/lab/supervisor": "supervisor",
+	"./hack/lab/runc":       "runc",
+	"./hack/lab/pause":      "pause",
+	".":                     "served/seedbed",
+}
+
+// servedByKubernetes are the programs of the multi-call binary that hosts download.
+var servedByKubernetes = []string{"kubelet", "kube-proxy", "kubectl"}
+
+// components builds what the hosts and the seed run, once for each version.
+func (s *starter) components(ctx context.Context) error {
+	s.programs = map[string]string{}
+	if _, err := s.lines(ctx, "hack/components.sh", "--build"); err != nil {
+		return err
+	}
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	current, err := filepath.EvalSymlinks(filepath.Join(root, "bin", "components", "current"))
+	if err != nil {
+		return err
+	}
+	for _, name := range servedByKubernetes {
+		s.programs[name] = filepath.Join(current, name)
+	}
+	lines, err := s.lines(ctx, "hack/lab/components.sh")
+	for _, line := range lines {
+		name, program, _ := strings.Cut(line, " ")
+		s.programs[name] = program
+	}
+	return err
+}
+
+// root makes the Debian root.
+func (s *starter) root(ctx context.Context) error {
+	lines, err := s.lines(ctx, "hack/lab/root.sh")
+	if err == nil {
+		s.lab.Root, err = filepath.EvalSymlinks(lines[0])
+	}
+	return err
+}
+
+// files makes the lab's folder: our own programs, what is served, the images.
+func (s *starter) files(ctx context.Context) error {
+	// What a lab of this name left when it was killed.
+	if state, err := readState(s.lab); err == nil {
+		if err := supervisor.Sweep(state.Layout); err != nil {
+			return err
+		}
+	}
+	if err := supervisor.Sweep(s.lab); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.lab.Work()); err != nil {
+		return err
+	}
+	for _, folder := range []string{s.lab.Registry(), s.lab.Seed(), s.lab.Hosts(), filepath.Join(s.lab.Served(), "images")} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := s.buildOwn(ctx); err != nil {
+		return err
+	}
+	if err := s.serve(); err != nil {
+		return err
+	}
+	return s.images()
+}
+
+func (s *starter) buildOwn(ctx context.Context) error {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	for pkg, target := range ownPrograms {
+		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(s.lab.Work(), target), pkg)
+		command.Dir = root
+		command.Env = append(os.Environ(), "CGO_ENABLED=0")
+		command.Stderr = s.progress
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("go build %s: %w", pkg, err)
+		}
+	}
+	return nil
+}
+
+func (s *starter) serve() error {
+	for name, program := range s.programs {
+		if err := os.Symlink(program, filepath.Join(s.lab.Served(), name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Download says where hosts download a program of the lab (kubelet, kube-proxy, kubectl, flanneld, cri-dockerd,
+// coredns, agnhost, seedbed), and the SHA-256 of it in hex.
+func (l *Lab) Download(name string) (url, sum string, err error) {
+	file, err := os.Open(filepath.Join(l.Served(), name))
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = file.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", "", err
+	}
+	return FilesURL() + "/" + name, hex.EncodeToString(hash.Sum(nil)), nil
+}

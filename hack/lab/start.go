@@ -1,0 +1,196 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"seedbed.dev/seedbed/hack/lab/internal/control"
+	"seedbed.dev/seedbed/hack/lab/internal/layout"
+	"seedbed.dev/seedbed/hack/lab/internal/supervisor"
+)
+
+// bootPatience is how long the hosts may take to boot. They take seconds; a loaded machine takes longer.
+const bootPatience = 3 * time.Minute
+
+// Start builds what is not built yet and starts a lab. It returns when all hosts have booted.
+func Start(ctx context.Context, options Options) (*Lab, error) {
+	if options.Progress == nil {
+		options.Progress = io.Discard
+	}
+	if options.Nodes == 0 {
+		options.Nodes = 3
+	}
+	cache, err := cacheFolder()
+	if err != nil {
+		return nil, err
+	}
+	lab, err := layout.New(cache, nameOf(options.Name), options.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	lab.TwoInterfaces, lab.Keep = options.TwoInterfaces, options.Keep
+	if err := fit(); err != nil {
+		return nil, err
+	}
+	lock, err := lockLab(lab)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = lock.Close() }()
+	s := starter{lab: lab, lock: lock, progress: options.Progress}
+	return s.start(ctx)
+}
+
+// starter starts one lab.
+type starter struct {
+	lab      layout.Lab
+	lock     *os.File
+	progress io.Writer
+	programs map[string]string // what hosts can download, by name
+}
+
+func (s *starter) start(ctx context.Context) (*Lab, error) {
+	began := time.Now()
+	stages := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"tools", func(ctx context.Context) error { return installTools(ctx, s.progress) }},
+		{"components", s.components},
+		{"root", s.root},
+		{"files", s.files},
+	}
+	for _, stage := range stages {
+		if err := s.stage(ctx, stage.name, stage.run); err != nil {
+			return nil, err
+		}
+	}
+	var started *Lab
+	err := s.stage(ctx, "boot", func(ctx context.Context) (err error) {
+		started, err = s.boot(ctx)
+		return err
+	})
+	if err == nil {
+		fmt.Fprintf(s.progress, "lab: %s is up: %d hosts in %s\n", s.lab.Name, len(s.lab.Nodes), time.Since(began).Round(100*time.Millisecond))
+	}
+	return started, err
+}
+
+// stage runs one part and says how long it took.
+func (s *starter) stage(ctx context.Context, name string, run func(context.Context) error) error {
+	began := time.Now()
+	if err := run(ctx); err != nil {
+		return fmt.Errorf("lab %s: %s: %w", s.lab.Name, name, err)
+	}
+	fmt.Fprintf(s.progress, "lab: %-10s %6.1f s\n", name, time.Since(began).Seconds())
+	return nil
+}
+
+// boot starts the supervisor and waits until all hosts have booted. Only when that works does the
+// caller hold the lab.
+func (s *starter) boot(ctx context.Context) (*Lab, error) {
+	leash, ended, err := s.supervise()
+	if err != nil {
+		return nil, err
+	}
+	started := &Lab{leash: leash}
+	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	defer cancel()
+	if err := s.await(ctx, started, ended); err != nil {
+		if started.state.Watcher != 0 {
+			err = errors.Join(err, started.Down(context.WithoutCancel(ctx)))
+		}
+		return nil, err
+	}
+	return started, nil
+}
+
+// supervise starts the watcher. The lab ends when the file that it returns is closed, unless it is kept.
+func (s *starter) supervise() (*os.File, <-chan error, error) {
+	file, err := supervisor.WriteLayout(s.lab)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := os.Create(s.lab.Log())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = log.Close() }()
+	held, leash, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = held.Close() }()
+	command := exec.Command(s.lab.Program(), "watch", file)
+	command.Stdin, command.Stdout, command.Stderr = held, log, log
+	command.ExtraFiles = []*os.File{s.lock}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return nil, nil, errors.Join(err, leash.Close())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	return leash, ended, nil
+}
+
+// await waits until all hosts have booted, or the supervisor ends.
+func (s *starter) await(ctx context.Context, started *Lab, ended <-chan error) error {
+	for {
+		select {
+		case err := <-ended:
+			log, _ := os.ReadFile(s.lab.Log())
+			return errors.Join(fmt.Errorf("the supervisor ended:\n%s", bytes.TrimSpace(log)), err)
+		case <-ctx.Done():
+			return fmt.Errorf("hosts did not boot; their consoles are %s: %w", s.lab.Console("*"), ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+		state, err := readState(s.lab)
+		if err != nil {
+			continue // Not up yet.
+		}
+		started.state = state
+		answer, err := control.Ask(ctx, s.lab.Socket(), control.Request{Verb: control.Status})
+		if err != nil {
+			continue // Not listening yet; when it never does, it has ended.
+		}
+		if booted, err := allBooted(answer.Nodes); booted || err != nil {
+			return err
+		}
+	}
+}
+
+func allBooted(nodes []control.Node) (bool, error) {
+	all := true
+	for _, node := range nodes {
+		if node.Power == control.Broken {
+			return false, fmt.Errorf("host %s: %s", node.Name, node.Error)
+		}
+		all = all && node.Power == control.On
+	}
+	return all, nil
+}
+
+// lines runs one of the lab's scripts and returns what it printed; its progress goes where ours goes.
+func (s *starter) lines(ctx context.Context, script string, args ...string) ([]string, error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, filepath.Join(root, script), args...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.Stderr = s.progress
+	output, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", script, err)
+	}
+	return strings.Split(strings.TrimSpace(string(output)), "\n"), nil
+}
