@@ -190,11 +190,14 @@ func (o *agentOptions) agent(h host.Host, log logr.Logger) (*controllers.Agent, 
 	return agent, watcher, nil
 }
 
-// cleanTemps removes what a killed agent left of writes it had begun.
+// cleanTemps removes what a killed agent left of writes and checks it had begun.
 func cleanTemps(root string, book *apply.Book, log logr.Logger) error {
 	removed, err := linux.CleanTemps(root, book.Folders())
 	if len(removed) > 0 {
 		log.Info("removed unfinished writes of an earlier run", "files", removed)
+	}
+	if root == "/" {
+		err = errors.Join(err, linux.CleanTrials())
 	}
 	return err
 }

@@ -128,6 +128,37 @@ type Store interface {
 	Remove(name string) error
 }
 
+// Trial is one run of a program on a file that has not been written yet.
+type Trial struct {
+	// Program is an absolute path; Args have the placeholders of state.Check.
+	Program string
+	Args    []string
+	// Path that the content is meant for: the candidate has its last element as name, and it stands
+	// for the candidate's own path in what the program said.
+	Path    string
+	Content []byte
+}
+
+// Answer is what a program did with a candidate.
+type Answer struct {
+	// Marked is true when it opened the marker; it was ended there.
+	Marked bool
+	// Status is its exit status.
+	Status int
+	// Output is the beginning of what it wrote, at most some 64 KiB of each stream: stdout, then
+	// stderr. It may have anything in it that the file has.
+	Output string
+}
+
+// Checker runs programs on candidates.
+type Checker interface {
+	// Try runs the program on a candidate that nobody else can read, and leaves neither file nor
+	// process behind, when its caller is killed either. The run is bounded in time. An error says
+	// why the program has no opinion: it is not there (fs.ErrNotExist), ended by a signal, or took
+	// too long; or that ctx has ended.
+	Try(ctx context.Context, t Trial) (Answer, error)
+}
+
 // Host is all ports of one host.
 type Host struct {
 	Files   Files
@@ -142,6 +173,8 @@ type Host struct {
 	Links      Links
 	Containers Containers
 	Health     Health
+	// Checker is nil on a host whose programs cannot be run, such as an offline root.
+	Checker Checker
 	// Offline is true for a host root without a running system: runtime changes are deferred.
 	Offline bool
 	// Closer releases what the ports hold open, such as the connection to systemd; nil when that is

@@ -81,6 +81,8 @@ type File struct {
 	Secret bool
 	// Component the file belongs to; desired only. It orders the plan.
 	Component Component
+	// Checks are passed before other content than what is there is written; desired only.
+	Checks []Check
 }
 
 // Module is a kernel module that is loaded or built in.

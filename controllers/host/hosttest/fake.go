@@ -71,6 +71,8 @@ type world struct {
 	answers, failures map[string]string
 	// stubborn is a docker that ignores its options.
 	stubborn bool
+	// programs that judge candidates.
+	programs map[string]func(host.Trial) (host.Answer, error)
 }
 
 // kernel is what a boot sets back to.
@@ -87,6 +89,7 @@ func New() *Fake {
 		store:  map[string][]byte{},
 		links:  map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
 		answers: map[string]string{}, failures: map[string]string{},
+		programs: map[string]func(host.Trial) (host.Answer, error){},
 	}
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/bin", "/var/lib", "/run"} {
 		w.files.makeParents(dir + "/x")
@@ -102,6 +105,7 @@ func (f *Fake) Host() host.Host {
 		Files: fakeFiles{f}, Units: fakeUnits{f}, Sysctls: fakeSysctls{f}, Modules: fakeModules{f},
 		Chains: fakeChains{f}, Facts: fakeFacts{f}, Store: fakeStore{f},
 		Links: fakeLinks{f}, Containers: fakeContainers{f}, Health: fakeHealth{f},
+		Checker: fakeChecker{f},
 	}
 }
 

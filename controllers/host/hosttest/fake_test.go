@@ -27,6 +27,7 @@ func TestTheFakeKeepsTheContracts(t *testing.T) {
 			}
 		})
 	})
+	t.Run("checker", func(t *testing.T) { CheckerContract(t, fakePrograms) })
 	t.Run("store", func(t *testing.T) {
 		StoreContract(t, func(*testing.T) host.Store { return New().Host().Store })
 	})

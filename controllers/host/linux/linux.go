@@ -29,6 +29,7 @@ func Live() (host.Host, error) {
 		Chains:  newChains(),
 		Facts:   newFactsReader(tree),
 		Store:   newStore(tree),
+		Checker: newChecker(trialFolder),
 		Links:   netLinks{}, Containers: newContainers(dockerSocket), Health: newHealth(tree),
 		Closer: closers{units.Close, tree.Close},
 	}, nil

@@ -29,6 +29,7 @@ var children = map[string]func(args []string) error{
 	"write-forever": writeForever,
 	"write-once":    writeOnce,
 	"hold-lock":     holdLock,
+	"check-forever": checkForever,
 }
 
 func TestMain(m *testing.M) {

@@ -24,6 +24,11 @@ var commandEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 // run starts the program at an absolute path with arguments and waits for it. No shell is involved.
 // When ctx ends, the program and its children are killed. Output beyond maxOutput is dropped.
 func run(ctx context.Context, program string, args ...string) (stdout, stderr string, err error) {
+	return runAs(ctx, func(*exec.Cmd) {}, program, args...)
+}
+
+// runAs is run for a program that gets more than the usual, or less.
+func runAs(ctx context.Context, adjust func(*exec.Cmd), program string, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, errOut bounded
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = &out, &errOut, commandEnv, "/"
@@ -31,6 +36,7 @@ func run(ctx context.Context, program string, args ...string) (stdout, stderr st
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = killDelay
+	adjust(cmd)
 	err = cmd.Run()
 	switch {
 	case err == nil:
