@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/seed"
 )
 
@@ -30,6 +31,9 @@ By default it listens on loopback only, which is enough to try Seedbed out; node
   # For nodes, on the machine that has the address 10.64.3.7
   seedbed seed --bind-address 10.64.3.7 --secure-port 6443 --cluster-cidr 172.30.0.0/16
 
+  # The same, with flannel's leases in etcd, as the install guide has it
+  seedbed seed --bind-address 10.64.3.7 --secure-port 6443 --flannel-etcd-port 2379 --flannel-prefix /kube-centos/network
+
   # Use it
   export KUBECONFIG=./seed/admin.kubeconfig
   kubectl get nodeconfigs
@@ -51,6 +55,8 @@ By default it listens on loopback only, which is enough to try Seedbed out; node
 	f.StringVar(&o.ClusterRange, "cluster-cidr", "", "CIDR of the pods' addresses; with it, kube-controller-manager gives each node a share")
 	f.IntVar(&o.NodeMaskSize, "node-cidr-mask-size", seed.DefaultNodeMaskSize, "prefix length of each node's share of --cluster-cidr")
 	f.StringSliceVar(&o.ExtraSANs, "tls-san", nil, "further DNS names or IP addresses of kube-apiserver's certificate")
+	f.StringSliceVar(&o.FlannelPrefixes, "flannel-prefix", []string{v1alpha1.DefaultEtcdPrefix}, "prefix in etcd that flannel's certificate is let into, as in NetworkConfig.spec.subnetManager.etcd.prefix; may be repeated")
+	f.IntVar(&o.FlannelEtcdPort, "flannel-etcd-port", 0, "port on --bind-address where nodes' flannel reaches etcd, such as 2379, for subnetManager.type Etcd; 0 is none")
 	f.StringVar(&o.ReadyFile, "ready-file", "", "file to write when the seed is ready, with the path of the administrator's kubeconfig in it")
 	c.AddCommand(newSeedAddNodeCommand())
 	return c

@@ -7,8 +7,8 @@ import (
 	"seedbed.dev/seedbed/controllers/seed/pki"
 )
 
-// The authorities. etcd has one of its own: whoever it lets in reads every Secret, so a certificate
-// of the cluster must mean nothing to it.
+// The authorities. etcd has one of its own: whoever it lets in as root reads every Secret, so a
+// certificate of the cluster must mean nothing to it.
 const (
 	clusterAuthority    = "ca"
 	etcdAuthority       = "etcd/ca"
@@ -24,6 +24,7 @@ const (
 	etcdClientPair     = "etcd/apiserver-client"
 	etcdServerPair     = "etcd/server"
 	etcdPeerPair       = "etcd/peer"
+	flannelPair        = "etcd/flannel-client"
 	controllerPair     = "controller-manager"
 	schedulerPair      = "scheduler"
 	adminName          = "admin"
@@ -65,10 +66,10 @@ func certificates(s Settings) []certificate {
 		{apiserverPair, clusterAuthority, apiserverSpec(s, loopback)},
 		{kubeletClientPair, clusterAuthority, pki.Spec{CommonName: kubeletClientUser, Usage: pki.Client}},
 		{frontProxyPair, frontProxyAuthority, pki.Spec{CommonName: frontProxyUser, Usage: pki.Client}},
-		// etcd connects to its own client port through its gRPC gateway, with its server certificate.
-		{etcdServerPair, etcdAuthority, etcdPeer},
+		{etcdServerPair, etcdAuthority, etcdServerSpec(s, local("etcd"))},
 		{etcdPeerPair, etcdAuthority, etcdPeer},
-		{etcdClientPair, etcdAuthority, pki.Spec{CommonName: "kube-apiserver", Usage: pki.Client}},
+		{etcdClientPair, etcdAuthority, pki.Spec{CommonName: apiserverUser, Usage: pki.Client}},
+		{flannelPair, etcdAuthority, flannelSpec()},
 		{controllerPair, clusterAuthority, local("kube-controller-manager")},
 		{schedulerPair, clusterAuthority, local("kube-scheduler")},
 	}

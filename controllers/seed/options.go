@@ -37,6 +37,12 @@ type Options struct {
 	NodeMaskSize int
 	// ExtraSANs are further DNS names or IP addresses that kube-apiserver's certificate is valid for.
 	ExtraSANs []string
+	// FlannelPrefixes are the prefixes in etcd that flannel's certificate is let into, as in a
+	// NetworkConfig's subnetManager.etcd.prefix. Empty: the default there.
+	FlannelPrefixes []string
+	// FlannelEtcdPort is the port on the bind address where nodes' flannel reaches etcd. 0: only this
+	// machine reaches etcd, which is enough for flannel's Kubernetes subnet manager.
+	FlannelEtcdPort int
 	// ReadyFile is written when the seed is ready and removed when it stops. Empty: none.
 	ReadyFile string
 }
@@ -53,12 +59,15 @@ type Settings struct {
 	NodeMaskSize int
 	ExtraNames   []string
 	ExtraIPs     []netip.Addr
+	// FlannelPrefixes is never empty.
+	FlannelPrefixes []string
+	FlannelEtcdPort int
 }
 
 // Check returns the options as settings, or a *Problem that names the flag, its value and the cure.
 func (o Options) Check() (Settings, error) {
 	s := Settings{SecurePort: o.SecurePort, NodeMaskSize: o.NodeMaskSize}
-	steps := []func(*Settings) *Problem{o.checkDataDir, o.checkAddresses, o.checkPort, o.checkServiceRange, o.checkClusterRange, o.checkSANs}
+	steps := []func(*Settings) *Problem{o.checkDataDir, o.checkAddresses, o.checkPort, o.checkServiceRange, o.checkClusterRange, o.checkSANs, o.checkFlannel}
 	for _, step := range steps {
 		if p := step(&s); p != nil {
 			return Settings{}, p

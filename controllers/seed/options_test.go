@@ -40,7 +40,8 @@ func TestCheckReturnsSettings(t *testing.T) {
 	want := Settings{
 		DataDir: "/data", Bind: netip.MustParseAddr("0.0.0.0"), Advertise: netip.MustParseAddr("10.64.3.7"), SecurePort: 6443,
 		ServiceRange: netip.MustParsePrefix("10.254.0.0/16"), ClusterRange: netip.MustParsePrefix("172.30.0.0/16"), NodeMaskSize: 24,
-		ExtraNames: []string{"seed.example.com", "*.example.com"}, ExtraIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		FlannelPrefixes: []string{"/coreos.com/network"},
+		ExtraNames:      []string{"seed.example.com", "*.example.com"}, ExtraIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Error(diff)
@@ -57,6 +58,7 @@ func TestCheckAcceptsWhatIsUnusualButRight(t *testing.T) {
 		"advertise the bound address":   func(o *Options) { o.BindAddress, o.AdvertiseAddress = "10.64.3.7", "10.64.3.7" },
 		"smallest service range":        func(o *Options) { o.ServiceRange = "10.254.0.0/29" },
 		"largest service range":         func(o *Options) { o.ServiceRange = "10.240.0.0/12" },
+		"several prefixes of flannel":   func(o *Options) { o.FlannelPrefixes = []string{"/registry-2/network", "/kube-centos/network"} },
 		"one node with the whole range": func(o *Options) { o.ClusterRange, o.NodeMaskSize = "172.30.0.0/24", 24 },
 	} {
 		if _, err := with(change).Check(); err != nil {
@@ -74,6 +76,30 @@ func TestCheckNamesFlagValueAndCure(t *testing.T) {
 		{
 			"no data dir", func(o *Options) { o.DataDir = "" },
 			`--data-dir is empty: give a folder; example: --data-dir /var/lib/seedbed/seed`,
+		},
+		{
+			"no prefix of keys", func(o *Options) { o.FlannelPrefixes = []string{"coreos.com/network"} },
+			`--flannel-prefix "coreos.com/network": not a key prefix: start with /, use letters, digits, _ . -, and no trailing /; example: /coreos.com/network`,
+		},
+		{
+			"a prefix that climbs", func(o *Options) { o.FlannelPrefixes = []string{"/a/../registry"} },
+			`--flannel-prefix "/a/../registry": not a key prefix: start with /, use letters, digits, _ . -, and no trailing /; example: /coreos.com/network`,
+		},
+		{
+			"a prefix of everything", func(o *Options) { o.FlannelPrefixes = []string{"/"} },
+			`--flannel-prefix "/": not a key prefix: start with /, use letters, digits, _ . -, and no trailing /; example: /coreos.com/network`,
+		},
+		{
+			"the API server's prefix", func(o *Options) { o.FlannelPrefixes = []string{"/a", "/registry/secrets"} },
+			`--flannel-prefix /registry/secrets: kube-apiserver keeps the cluster there, with every Secret: choose one elsewhere; example: /coreos.com/network`,
+		},
+		{
+			"no port for etcd", func(o *Options) { o.FlannelEtcdPort = 65536 },
+			`--flannel-etcd-port 65536: not a port: give 1 to 65535, or 0 for none; example: 2379`,
+		},
+		{
+			"one port for two", func(o *Options) { o.SecurePort, o.FlannelEtcdPort = 6443, 6443 },
+			`--flannel-etcd-port 6443: is --secure-port as well: choose another; etcd's usual one is 2379`,
 		},
 		{
 			"a name", func(o *Options) { o.BindAddress = "localhost" },

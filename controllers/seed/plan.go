@@ -60,12 +60,14 @@ func (m planner) etcd() supervise.Child {
 	return m.child(etcdName, m.c.Etcd, []string{
 		"--name=seed",
 		"--data-dir=" + m.l.EtcdDir(),
-		"--listen-client-urls=" + client,
+		"--listen-client-urls=" + etcdClientURLs(m.s, m.p),
 		"--advertise-client-urls=" + client,
 		"--cert-file=" + m.cert(etcdServerPair),
 		"--key-file=" + m.key(etcdServerPair),
 		"--trusted-ca-file=" + m.cert(etcdAuthority),
 		"--client-cert-auth=true",
+		// Through the gateway a client has no name that etcd could let in.
+		"--enable-grpc-gateway=false",
 		"--listen-peer-urls=" + peer,
 		"--initial-advertise-peer-urls=" + peer,
 		"--initial-cluster=seed=" + peer,

@@ -86,7 +86,7 @@ func TestThePlanRunsWhatIsThereInTheOrderOfDependence(t *testing.T) {
 func TestThePlanOfASeedForNodes(t *testing.T) {
 	const golden = "testdata/plan.golden"
 	var b strings.Builder
-	p := MakePlan(mustCheck(t, with(forNodes)), testPorts, testComponents)
+	p := MakePlan(mustCheck(t, with(func(o *Options) { forNodes(o); o.FlannelEtcdPort = 2379 })), testPorts, testComponents)
 	for _, c := range p.Children {
 		b.WriteString(c.Path + "\n")
 		for _, a := range c.Args {

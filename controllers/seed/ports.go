@@ -37,16 +37,22 @@ type portPicker struct {
 }
 
 // pick returns the ports for this start: those of the last one wherever they are free. The API
-// server's is the exception: clients know it, so when it is not free that is a *Problem.
+// server's is the exception: clients know it, so when it is not free that is a *Problem. So is the one
+// where nodes reach etcd, which is not among them: it is what the user says.
 func (p *portPicker) pick(s Settings, last Ports) (Ports, error) {
 	p.taken = map[int]bool{}
 	var ports Ports
 	var err error
+	if s.FlannelEtcdPort != 0 {
+		if err := p.claim(etcdName, "--flannel-etcd-port", s.Bind, s.FlannelEtcdPort, ""); err != nil {
+			return Ports{}, err
+		}
+	}
 	switch {
 	case s.SecurePort != 0:
-		ports.APIServer, err = s.SecurePort, p.claim(s.Bind, s.SecurePort, "")
+		ports.APIServer, err = s.SecurePort, p.claim(apiserverName, apiserverPortFlag, s.Bind, s.SecurePort, "")
 	case last.APIServer != 0:
-		ports.APIServer, err = last.APIServer, p.claim(s.Bind, last.APIServer, " (the one of the last start, which kubeconfigs name)")
+		ports.APIServer, err = last.APIServer, p.claim(apiserverName, apiserverPortFlag, s.Bind, last.APIServer, " (the one of the last start, which kubeconfigs name)")
 	default:
 		ports.APIServer, err = p.free(s.Bind, 0)
 	}
@@ -69,18 +75,21 @@ func (p *portPicker) pick(s Settings, last Ports) (Ports, error) {
 	return ports, nil
 }
 
+// apiserverPortFlag is what a user chooses kube-apiserver's port with.
+const apiserverPortFlag = "--secure-port"
+
 // claim takes the one port that will do.
-func (p *portPicker) claim(addr netip.Addr, port int, remark string) error {
+func (p *portPicker) claim(who, flag string, addr netip.Addr, port int, remark string) error {
 	p.taken[port] = true
 	err := p.try(netip.AddrPortFrom(addr, uint16(port)))
-	what := fmt.Sprintf("kube-apiserver cannot listen on %s%s", netip.AddrPortFrom(addr, uint16(port)), remark)
+	what := fmt.Sprintf("%s cannot listen on %s%s", who, netip.AddrPortFrom(addr, uint16(port)), remark)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return &Problem{What: what + ": the port is in use", Cure: "stop what listens there, or choose another port with --secure-port", Err: err}
+		return &Problem{What: what + ": the port is in use", Cure: "stop what listens there, or choose another port with " + flag, Err: err}
 	case errors.Is(err, fs.ErrPermission):
-		return &Problem{What: what + ": permission denied", Cure: "choose a port above 1023 with --secure-port", Err: err}
+		return &Problem{What: what + ": permission denied", Cure: "choose a port above 1023 with " + flag, Err: err}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return &Problem{What: what + ": this machine does not have that address", Cure: "choose one of its own with --bind-address", Err: err}
 	}
@@ -103,7 +112,7 @@ func (p *portPicker) free(addr netip.Addr, preferred int) (int, error) {
 			return port, nil
 		}
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
-			return 0, p.claim(addr, port, "")
+			return 0, p.claim(apiserverName, apiserverPortFlag, addr, port, "")
 		}
 	}
 	return 0, &Problem{

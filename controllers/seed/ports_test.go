@@ -80,6 +80,19 @@ func TestAPortThatCannotBeHadSaysWhyAndWhatToDo(t *testing.T) {
 	}
 }
 
+func TestThePortWhereNodesReachEtcdIsNobodyElses(t *testing.T) {
+	s := mustCheck(t, with(func(o *Options) { o.FlannelEtcdPort = 20001 }))
+	got, err := fakePicker(nil).pick(s, Ports{})
+	if want := (Ports{20000, 20002, 20003, 20004, 20005}); err != nil || got != want {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+	_, err = fakePicker(map[int]error{20001: syscall.EADDRINUSE}).pick(s, Ports{})
+	const want = "etcd cannot listen on 127.0.0.1:20001: the port is in use: stop what listens there, or choose another port with --flannel-etcd-port"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestNoFreePortIsAnErrorAndNotALoop(t *testing.T) {
 	picker := &portPicker{try: func(netip.AddrPort) error { return syscall.EADDRINUSE }, draw: func(n int) int { return n - 1 }}
 	_, err := picker.pick(mustCheck(t, with(nil)), Ports{})

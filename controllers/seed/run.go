@@ -180,6 +180,12 @@ func (s *seed) startChildren(ctx context.Context) error {
 		if err != nil {
 			return startProblem(s.Root, err)
 		}
+		if child.Name == etcdName {
+			// Before kube-apiserver comes: what is written while the users change is refused.
+			if err := s.guardEtcd(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -211,13 +217,17 @@ func (s *seed) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	report := func(line string) { s.say.stepf("%s", line) }
 	cluster := install.Cluster{Server: s.settings.server(s.ports.APIServer), AuthorityPEM: s.authority.CertPEM}
-	return installer.Everything(ctx, cluster, func(line string) { s.say.stepf("%s", line) })
+	if err := installer.Everything(ctx, cluster, report); err != nil {
+		return err
+	}
+	return s.shareFlannelCertificate(ctx, installer, report)
 }
 
 // serve says that the seed is ready and waits for ctx to end.
 func (s *seed) serve(ctx context.Context, readyFile string) error {
-	s.say.line(summary(s.Layout, s.settings.server(s.ports.APIServer), s.components, warnings(s.settings)))
+	s.say.line(summary(s.Layout, s.settings, s.settings.server(s.ports.APIServer), s.components))
 	if readyFile != "" {
 		if err := pki.WriteFile(readyFile, []byte(s.Kubeconfig(adminName)+"\n")); err != nil {
 			return &Problem{What: fmt.Sprintf("--ready-file %v", err), Cure: "give a path that can be written", Err: err}
@@ -231,18 +241,19 @@ func (s *seed) serve(ctx context.Context, readyFile string) error {
 }
 
 // summary is what a user needs to know once the seed is up.
-func summary(l Layout, server string, c Components, warn []string) string {
+func summary(l Layout, s Settings, server string, c Components) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThe seed is up at %s.\n\n", server)
 	fmt.Fprintf(&b, "  use it:          export KUBECONFIG=%s\n", l.Kubeconfig(adminName))
 	fmt.Fprintf(&b, "                   kubectl get networkconfigs,nodeconfigs,nodestates\n")
 	fmt.Fprintf(&b, "  start a manager: seedbed manager --kubeconfig %s\n", l.Kubeconfig(managerName))
 	fmt.Fprintf(&b, "  add a node:      seedbed seed add-node NAME --labels role=worker --data-dir %s\n", l.Root)
+	fmt.Fprintf(&b, "  flannel's etcd:  %s\n", flannelSummary(s))
 	fmt.Fprintf(&b, "  logs:            %s\n", l.Log("*"))
 	for _, n := range notRun(c) {
 		fmt.Fprintf(&b, "  not run here:    %s\n", n)
 	}
-	for _, w := range warn {
+	for _, w := range warnings(s) {
 		fmt.Fprintf(&b, "  warning:         %s\n", w)
 	}
 	return b.String()

@@ -337,7 +337,7 @@ var _ = Describe("A seed", Ordered, func() {
 		Expect(contents(kept)).To(Equal(before))
 		Expect(admin.Get(ctx, client.ObjectKey{Name: "default"}, &v1alpha1.NetworkConfig{})).To(Succeed())
 		Expect(whoAmI(ctx, as(layout.NodeKubeconfig("node-a"))).Username).To(Equal("seedbed:node:node-a"))
-		Expect(p.out.Contents()).To(ContainSubstring("certificates: 12 kept"))
+		Expect(p.out.Contents()).To(ContainSubstring("certificates: 13 kept"))
 	})
 
 	It("is killed, takes its components with it, and starts again with what was there", func(ctx context.Context) {

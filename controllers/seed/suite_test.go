@@ -245,3 +245,12 @@ func keys(m map[string]int) []string {
 	slices.Sort(k)
 	return k
 }
+
+// freePort is a port that was free a moment ago.
+func freePort() int {
+	GinkgoHelper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -199,14 +199,32 @@ func passes(err error) bool {
 		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err)
 }
 
+// FlannelEtcd installs the Secret with flannel's certificate for the seed's etcd.
+func (i *Installer) FlannelEtcd(ctx context.Context, caPEM, certPEM, keyPEM []byte, report func(string)) error {
+	err := i.apply(ctx, secret(v1alpha1.FlannelEtcdSecret, map[string][]byte{
+		v1alpha1.FlannelEtcdCAKey: caPEM, v1alpha1.FlannelEtcdCertKey: certPEM, v1alpha1.FlannelEtcdKeyKey: keyPEM,
+	}))
+	if err == nil {
+		report("Secret " + v1alpha1.Namespace + "/" + v1alpha1.FlannelEtcdSecret + " has flannel's certificate for etcd")
+	}
+	return err
+}
+
 func namespace() *unstructured.Unstructured {
 	return object("v1", "Namespace", map[string]any{"name": v1alpha1.Namespace}, nil)
 }
 
 func authoritySecret(authorityPEM []byte) *unstructured.Unstructured {
-	return object("v1", "Secret",
-		map[string]any{"name": v1alpha1.ClusterCASecret, "namespace": v1alpha1.Namespace},
-		map[string]any{"type": "Opaque", "data": map[string]any{v1alpha1.ClusterCAKey: base64.StdEncoding.EncodeToString(authorityPEM)}})
+	return secret(v1alpha1.ClusterCASecret, map[string][]byte{v1alpha1.ClusterCAKey: authorityPEM})
+}
+
+func secret(name string, content map[string][]byte) *unstructured.Unstructured {
+	data := map[string]any{}
+	for key, value := range content {
+		data[key] = base64.StdEncoding.EncodeToString(value)
+	}
+	return object("v1", "Secret", map[string]any{"name": name, "namespace": v1alpha1.Namespace},
+		map[string]any{"type": "Opaque", "data": data})
 }
 
 func object(apiVersion, kind string, metadata, rest map[string]any) *unstructured.Unstructured {
