@@ -28,7 +28,8 @@ var foundations = []string{"state", "revision", "dockeropts", "chain"}
 var beside = map[string][]string{
 	"state":      {},
 	"revision":   {"state"},
-	"rollout":    {"state", "revision"},
+	"nodeobject": {},
+	"rollout":    {"state", "revision", "nodeobject"},
 	"schema":     {"revision"},
 	"dockeropts": {},
 	"chain":      {"state", "dockeropts"},
@@ -40,7 +41,9 @@ var beside = map[string][]string{
 var knowsAll = []string{".", "cli"}
 
 // pure packages decide and never act.
-var pure = []string{"state", "revision", "resolve", "render", "plan", "report", "rollout", "dockeropts", "chain"}
+var pure = []string{
+	"state", "revision", "resolve", "render", "plan", "report", "nodeobject", "rollout", "dockeropts", "chain",
+}
 
 // talksToKubernetes are the packages that may hold a client.
 var talksToKubernetes = []string{".", "cli", "seed", "testenv"}

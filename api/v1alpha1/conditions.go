@@ -69,6 +69,12 @@ const (
 	ReasonDownloadFailed            = "DownloadFailed"
 	ReasonChecksumMismatch          = "ChecksumMismatch"
 
+	// ReasonDrainBlocked: a pod does not leave a node that is to be drained.
+	ReasonDrainBlocked = "DrainBlocked"
+	// Reasons of nodes whose share of the pod network is missing or wrong.
+	ReasonPodCIDRExhausted = "PodCIDRExhausted"
+	ReasonPodCIDROutside   = "PodCIDROutside"
+
 	// Reasons of a node on which a revision cannot be rendered.
 	ReasonInterfaceNotFound  = "InterfaceNotFound"
 	ReasonInterfaceAmbiguous = "InterfaceAmbiguous"

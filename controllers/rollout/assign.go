@@ -13,6 +13,8 @@ import (
 type Input struct {
 	// Nodes that the NodeConfig governs.
 	Nodes []*v1alpha1.NodeState
+	// Evidence of them by name, apart from what their agents say.
+	Evidence map[string]Evidence
 	// Target is what each of them is to be assigned in the end.
 	Target v1alpha1.NodeStateSpec
 	// Rollout may be nil; its defaults are applied here.
@@ -36,7 +38,7 @@ func Assign(in Input) Assignment {
 	var free, healthy []*v1alpha1.NodeState
 	slotted, unavailable := 0, 0
 	for _, n := range slices.SortedFunc(slices.Values(in.Nodes), byName) {
-		standing := StandingOf(n)
+		standing := in.Evidence[n.Name].standing(n)
 		if standing.Unavailable() {
 			unavailable++
 		}

@@ -24,6 +24,10 @@ type View struct {
 	Generation int64
 	// Nodes that it governs.
 	Nodes []*v1alpha1.NodeState
+	// Evidence of them by name, apart from what their agents say.
+	Evidence map[string]Evidence
+	// PodCIDR is what is wrong with the nodes' shares of the pod network, or nil.
+	PodCIDR *Stall
 	// Revision is the newest one that was cut, also while stalled; "" before the first.
 	Revision string
 	// Target is what the nodes are to be assigned; nil while Stall is set.
@@ -58,7 +62,7 @@ func Status(v View) v1alpha1.NodeConfigStatus {
 	}
 	if stall := v.stall(t); stall != nil {
 		add(v1alpha1.ConditionStalled, metav1.ConditionTrue, stall.Reason, stall.Message)
-	} else if reason == v1alpha1.ReasonProgressing || reason == v1alpha1.ReasonNodesFailed {
+	} else if reason == v1alpha1.ReasonProgressing || reason == v1alpha1.ReasonNodesFailed || reason == v1alpha1.ReasonDrainBlocked {
 		add(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing, message)
 	}
 	slices.SortFunc(conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
@@ -74,6 +78,8 @@ func (v View) verdict(t tally) (reason, message string) {
 		return v.Stall.Reason, v.Stall.Message
 	case len(v.Conflicts) > 0:
 		return v1alpha1.ReasonPriorityConflict, t.summary("ready", t.counts.Ready, v.conflict())
+	case v.PodCIDR != nil:
+		return v.PodCIDR.Reason, t.summary("ready", t.counts.Ready, v.PodCIDR.Message)
 	case len(v.Nodes) == 0:
 		return v1alpha1.ReasonNoNodes, strings.Join(append([]string{"no NodeState matches nodeSelector"}, v.left()...), "; ")
 	}
@@ -81,11 +87,13 @@ func (v View) verdict(t tally) (reason, message string) {
 	switch {
 	case len(t.failed) > 0:
 		reason = v1alpha1.ReasonNodesFailed
-	case v.Paused && len(t.waiting) > 0 && len(t.updating) == 0:
+	case len(t.blocked) > 0:
+		reason = v1alpha1.ReasonDrainBlocked
+	case v.Paused && len(t.waiting)+len(t.asking) > 0 && len(t.updating)+len(t.draining) == 0:
 		reason = v1alpha1.ReasonPaused
-	case len(t.waiting)+len(t.updating) > 0:
+	case len(t.waiting)+len(t.updating)+len(t.draining)+len(t.asking) > 0:
 		reason = v1alpha1.ReasonProgressing
-	case len(t.notReady) > 0:
+	case len(t.notReady)+len(t.silent) > 0:
 		reason = v1alpha1.ReasonWaiting
 	case len(t.offline) > 0:
 		reason = v1alpha1.ReasonOfflineRoot
@@ -121,6 +129,8 @@ func (v View) stall(t tally) *Stall {
 		return v.Stall
 	case len(v.Conflicts) > 0:
 		return &Stall{Reason: v1alpha1.ReasonPriorityConflict, Message: v.conflict()}
+	case v.PodCIDR != nil:
+		return v.PodCIDR
 	case len(t.stalled) > 0:
 		return &Stall{Reason: v1alpha1.ReasonNodesFailed, Message: t.failure()}
 	}
@@ -149,6 +159,7 @@ func (v View) progress(t tally) []string {
 	if len(t.updating) > 0 {
 		parts = append(parts, "updating "+list(t.updating))
 	}
+	parts = append(parts, v.drains(t)...)
 	if len(t.waiting) > 0 {
 		word := "waiting "
 		if v.Paused {
@@ -159,11 +170,33 @@ func (v View) progress(t tally) []string {
 	return parts
 }
 
+// drains says who is drained, who waits for that, and what stands in the way.
+func (v View) drains(t tally) []string {
+	var parts []string
+	if len(t.draining) > 0 {
+		parts = append(parts, "draining "+list(t.draining))
+	}
+	if len(t.asking) > 0 {
+		word := "waiting for a drain "
+		if v.Paused {
+			word = "paused, not drained: "
+		}
+		parts = append(parts, word+list(t.asking))
+	}
+	if len(t.blocked) > 0 {
+		parts = append(parts, fmt.Sprintf("drain blocked %s (%s)", list(t.blocked), t.block))
+	}
+	return parts
+}
+
 // details is progress, and who is there and not ready.
 func (v View) details(t tally) []string {
 	parts := v.progress(t)
 	if len(t.notReady) > 0 {
 		parts = append(parts, "not ready "+list(t.notReady))
+	}
+	if len(t.silent) > 0 {
+		parts = append(parts, fmt.Sprintf("kubelet not ready %s (%s)", list(t.silent), t.silence))
 	}
 	if n := len(t.offline); n > 0 {
 		verb := "do"

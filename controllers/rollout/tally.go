@@ -19,6 +19,10 @@ type tally struct {
 	why     string   // the first failed node's own words
 
 	updating, waiting, notReady, offline []string
+
+	draining, asking []string // for a permit, or with one
+	silent, blocked  []string // of which the kubelet is not ready, of which a pod does not go
+	silence, block   string   // the first one's own words
 }
 
 // tally counts a node as ready or prepared that is so at what it is assigned, be that the newest
@@ -26,7 +30,8 @@ type tally struct {
 func (v View) tally() tally {
 	t := tally{counts: v1alpha1.NodeCounts{Matched: int32(len(v.Nodes))}}
 	for _, n := range slices.SortedFunc(slices.Values(v.Nodes), byName) {
-		standing, assigned := StandingOf(n), v.assigned(n)
+		e := v.Evidence[n.Name]
+		standing, assigned := e.standing(n), v.assigned(n)
 		if standing.Unavailable() {
 			t.counts.Unavailable++
 		}
@@ -36,10 +41,12 @@ func (v View) tally() tally {
 		}
 		if Acknowledged(n) {
 			t.counts.Prepared += count(n, v1alpha1.ConditionPrepared)
-			t.counts.Ready += count(n, v1alpha1.ConditionReady)
+			t.counts.Ready += readyCount(n, e)
 		}
 		switch {
 		case t.addFailed(n):
+		case t.addDrain(n, e):
+		case t.addSilent(n, e, standing):
 		case !assigned:
 			t.waiting = append(t.waiting, n.Name)
 		case !updated:
@@ -60,6 +67,44 @@ func (v View) assigned(n *v1alpha1.NodeState) bool {
 		return Same(n.Spec, *v.Target)
 	}
 	return n.Spec.Revision != "" && n.Spec.Revision == v.Revision
+}
+
+// readyCount goes by what the agent says, unless the kubelet's silence says otherwise.
+func readyCount(n *v1alpha1.NodeState, e Evidence) int32 {
+	if e.Down != "" {
+		return 0
+	}
+	return count(n, v1alpha1.ConditionReady)
+}
+
+// addDrain notes a node that is drained, works under a permit, or asks for one.
+func (t *tally) addDrain(n *v1alpha1.NodeState, e Evidence) bool {
+	switch {
+	case e.underWay(n):
+		t.counts.Draining++
+		t.draining = append(t.draining, n.Name)
+	case asked(n) != "":
+		t.asking = append(t.asking, n.Name)
+	}
+	if e.Drain != nil && e.Drain.Blocked != "" {
+		if len(t.blocked) == 0 {
+			t.block = quote(e.Drain.Blocked)
+		}
+		t.blocked = append(t.blocked, n.Name)
+	}
+	return e.underWay(n) || asked(n) != ""
+}
+
+// addSilent notes a node that is at what it is assigned, and whose kubelet is not ready.
+func (t *tally) addSilent(n *v1alpha1.NodeState, e Evidence, standing Standing) bool {
+	if standing != NotReady || e.Down == "" {
+		return false
+	}
+	if len(t.silent) == 0 {
+		t.silence = quote(e.Down)
+	}
+	t.silent = append(t.silent, n.Name)
+	return true
 }
 
 func count(n *v1alpha1.NodeState, condition string) int32 {
