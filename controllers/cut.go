@@ -34,7 +34,7 @@ type cut struct {
 	network string
 }
 
-// cutRevision reads what a NodeConfig refers to and cuts a revision. A StallError says why there is
+// cutRevision reads what a NodeConfig refers to, the network into fleet, and cuts a revision. A StallError says why there is
 // none: a user has to change something first.
 func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, error) {
 	config := fleet.config
@@ -50,6 +50,7 @@ func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, erro
 	case err != nil:
 		return nil, fmt.Errorf("get NetworkConfig %s: %w", config.Spec.NetworkRef.Name, err)
 	}
+	fleet.network = &network.Spec
 	inForce, err := networksInForce(ctx, c, fleet)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,9 @@
 //	registration ConfigMap ─► NodeState ─► RBAC of the node's agent
 //	NodeConfig + NetworkConfig + Secrets' versions ─► ControllerRevision (cut.go)
 //	NodeConfigs + NodeStates ─► who governs, who is next (rollout) ─► NodeState.spec (access.go)
-//	NodeStates' status ─► NodeConfig and NetworkConfig status
+//	NodeState + its revision ─► the machine's Node (node_controller.go)
+//	NodeStates that ask for a permit ─► cordon (node_permits.go) ─► evictions (node_drain.go) ─► permit
+//	NodeStates' status and Nodes ─► NodeConfig and NetworkConfig status
 //
 // The agent (agent_*.go, pipeline.go):
 //
@@ -22,7 +24,7 @@
 //
 //	state                                 what the stages speak
 //	revision resolve render plan report   the stages that decide, pure
-//	rollout                               the manager's decisions, pure
+//	rollout nodeobject                    the manager's decisions, pure
 //	host host/linux host/hosttest         ports of a host, the real ones, the fakes
 //	apply                                 a plan carried out, journal and ledger
 //	seed                                  the seed control plane

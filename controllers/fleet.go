@@ -3,11 +3,14 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/nodeobject"
 	"seedbed.dev/seedbed/controllers/rollout"
 )
 
@@ -18,7 +21,14 @@ type fleet struct {
 	config *v1alpha1.NodeConfig
 	// nodes are all NodeStates; governed are those that config governs, by name.
 	nodes, governed []*v1alpha1.NodeState
-	selection       rollout.Selection
+	// assigned are those that config assigned last, by name.
+	assigned []*v1alpha1.NodeState
+	// objects are the Nodes by name, evidence what follows from them.
+	objects   map[string]*corev1.Node
+	evidence  map[string]rollout.Evidence
+	selection rollout.Selection
+	// network is what the NodeConfig refers to; nil before it was read, or without one.
+	network *v1alpha1.NetworkConfigSpec
 	// revisions of config by name.
 	revisions map[string]*appsv1.ControllerRevision
 }
@@ -60,7 +70,31 @@ func observeFleet(ctx context.Context, c client.Reader, name string) (*fleet, er
 	}
 	f.selection = rollout.Select(live, f.nodes)
 	f.governed = f.selection.Governed(name, f.nodes)
+	f.assigned = slices.DeleteFunc(slices.Clone(f.nodes), func(n *v1alpha1.NodeState) bool { return n.Spec.Config != name })
+	if err := f.observeObjects(ctx, c); err != nil {
+		return nil, err
+	}
 	return f, nil
+}
+
+// observeObjects adds the Nodes.
+func (f *fleet) observeObjects(ctx context.Context, c client.Reader) error {
+	objects, err := listNodes(ctx, c)
+	if err != nil {
+		return err
+	}
+	f.objects = make(map[string]*corev1.Node, len(objects))
+	f.evidence = make(map[string]rollout.Evidence, len(objects))
+	for _, object := range objects {
+		f.observeObject(object)
+	}
+	return nil
+}
+
+// observeObject adds a Node, or puts one that was written in place of the one that was read.
+func (f *fleet) observeObject(object *corev1.Node) {
+	f.objects[object.Name] = object
+	f.evidence[object.Name] = rollout.Evidence{Down: nodeobject.Down(object), Drain: nodeobject.DrainOf(object)}
 }
 
 // newest is the name of the revision that was cut last, or "".
@@ -84,7 +118,7 @@ func (f *fleet) stored() []rollout.Revision {
 
 // replace puts a node that was written in place of the one that was read.
 func (f *fleet) replace(node *v1alpha1.NodeState) {
-	for _, nodes := range [][]*v1alpha1.NodeState{f.nodes, f.governed} {
+	for _, nodes := range [][]*v1alpha1.NodeState{f.nodes, f.governed, f.assigned} {
 		for i := range nodes {
 			if nodes[i].Name == node.Name {
 				nodes[i] = node
@@ -98,11 +132,15 @@ func (f *fleet) view(stall *StallError, target *v1alpha1.NodeStateSpec) rollout.
 	v := rollout.View{
 		Generation: f.config.Generation,
 		Nodes:      f.governed,
+		Evidence:   f.evidence,
 		Revision:   f.newest(),
 		Target:     target,
 		Paused:     f.config.Spec.Rollout != nil && f.config.Spec.Rollout.Paused,
 		Conflicts:  f.selection.Conflicts(f.config.Name),
 		Left:       f.selection.Left(f.config.Name, f.nodes),
+	}
+	if f.network != nil {
+		v.PodCIDR = f.podCIDRTrouble(*f.network)
 	}
 	if stall != nil {
 		v.Stall, v.Target = &stall.Stall, nil

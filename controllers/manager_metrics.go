@@ -12,12 +12,24 @@ import (
 var (
 	nodeConfigNodes = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "seedbed_nodeconfig_nodes",
-		Help: "Nodes of a NodeConfig by state: matched, updated, prepared, ready, unavailable, failed. The states overlap, as in NodeConfig.status.nodes.",
+		Help: "Nodes of a NodeConfig by state: matched, updated, prepared, ready, unavailable, failed, draining. The states overlap, as in NodeConfig.status.nodes.",
 	}, []string{"nodeconfig", "state"})
 	assignmentsTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "seedbed_assignments_total",
 		Help: "Revisions given to nodes.",
 	})
+	permitsTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "seedbed_permits_total",
+		Help: "Plans that wanted a drain and were permitted.",
+	})
+	drainsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "seedbed_drains_total",
+		Help: "Drains of nodes that ended, by result: drained, given-up.",
+	}, []string{"result"})
+	evictionsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "seedbed_evictions_total",
+		Help: "Evictions of pods that were asked for, by result: evicted, refused.",
+	}, []string{"result"})
 	revisionsStored = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "seedbed_revisions",
 		Help: "Stored ControllerRevisions of a NodeConfig.",
@@ -26,7 +38,7 @@ var (
 
 // registerManagerMetrics is called when a manager is set up, so that no other process serves these.
 var registerManagerMetrics = sync.OnceFunc(func() {
-	metrics.Registry.MustRegister(nodeConfigNodes, assignmentsTotal, revisionsStored)
+	metrics.Registry.MustRegister(nodeConfigNodes, assignmentsTotal, revisionsStored, permitsTotal, drainsTotal, evictionsTotal)
 })
 
 func observeNodeConfig(config *v1alpha1.NodeConfig, revisions int) {
@@ -34,6 +46,7 @@ func observeNodeConfig(config *v1alpha1.NodeConfig, revisions int) {
 	for state, n := range map[string]int32{
 		"matched": counts.Matched, "updated": counts.Updated, "prepared": counts.Prepared,
 		"ready": counts.Ready, "unavailable": counts.Unavailable, "failed": counts.Failed,
+		"draining": counts.Draining,
 	} {
 		nodeConfigNodes.WithLabelValues(config.Name, state).Set(float64(n))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -24,6 +25,7 @@ type NodeConfigReconciler struct {
 	client client.Client
 	events events.EventRecorder
 	access *access
+	now    func() time.Time
 }
 
 // Reconcile brings one NodeConfig forward by as much as is allowed now. Everything it knows is in
@@ -35,17 +37,26 @@ func (r *NodeConfigReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	}
 	if fleet.config == nil {
 		forgetNodeConfig(req.Name)
-		return settle(r.prune(ctx, fleet))
+		_, err := r.permit(ctx, fleet)
+		return settle(errors.Join(err, r.prune(ctx, fleet)))
 	}
 	var stall *StallError
 	target, err := r.advance(ctx, fleet)
 	if err != nil && !errors.As(err, &stall) {
 		return settle(err)
 	}
+	again, err := r.permit(ctx, fleet)
+	if err != nil {
+		return settle(err)
+	}
 	if err := r.prune(ctx, fleet); err != nil {
 		return settle(err)
 	}
-	return settle(r.report(ctx, fleet, stall, target))
+	result, err := settle(r.report(ctx, fleet, stall, target))
+	if result.RequeueAfter == 0 {
+		result.RequeueAfter = again
+	}
+	return result, err
 }
 
 // advance cuts the revision that the objects ask for now and assigns it. A StallError leaves every
@@ -63,7 +74,7 @@ func (r *NodeConfigReconciler) advance(ctx context.Context, fleet *fleet) (*v1al
 
 // assign gives the target to the nodes whose turn it is.
 func (r *NodeConfigReconciler) assign(ctx context.Context, fleet *fleet, target v1alpha1.NodeStateSpec) error {
-	turn := rollout.Assign(rollout.Input{Nodes: fleet.governed, Target: target, Rollout: fleet.config.Spec.Rollout})
+	turn := rollout.Assign(rollout.Input{Nodes: fleet.governed, Evidence: fleet.evidence, Target: target, Rollout: fleet.config.Spec.Rollout})
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(assignmentsAtOnce)
 	assigned := make([]*v1alpha1.NodeState, len(turn.Now))

@@ -74,6 +74,7 @@ func ManagerOptions() (ctrl.Options, error) {
 			DefaultTransform:  cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}:             {Transform: stripSecret},
+				&corev1.Node{}:               {Transform: stripNode},
 				&corev1.ConfigMap{}:          {Label: labels.SelectorFromSet(labels.Set{v1alpha1.RegistrationLabel: "true"})},
 				&rbacv1.ClusterRole{}:        agents,
 				&rbacv1.ClusterRoleBinding{}: agents,
@@ -106,9 +107,11 @@ func SetupManager(mgr ctrl.Manager) error {
 	c, events := mgr.GetClient(), mgr.GetEventRecorder(fieldOwner)
 	access := &access{client: c}
 	err := errors.Join(
-		setupNodeConfig(mgr, &NodeConfigReconciler{client: c, events: events, access: access}),
+		setupNodeConfig(mgr, &NodeConfigReconciler{client: c, events: events, access: access, now: time.Now}),
 		setupNetworkConfig(mgr, &NetworkConfigReconciler{client: c, events: events}),
 		setupNodeState(mgr, &NodeStateReconciler{access: access}),
+		setupNode(mgr, &NodeReconciler{client: c, direct: mgr.GetAPIReader(), events: events}),
+		setupDrain(mgr, &DrainReconciler{client: c, direct: mgr.GetAPIReader(), events: events, now: time.Now}),
 		setupRegistration(mgr, &RegistrationReconciler{client: c, events: events}),
 	)
 	if err != nil {
@@ -127,6 +130,7 @@ func setupNodeConfig(mgr ctrl.Manager, r *NodeConfigReconciler) error {
 		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(w.allNodeConfigs), specChanged).
 		Watches(&v1alpha1.NetworkConfig{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNetwork), specChanged).
 		Watches(&v1alpha1.NodeState{}, w.nodeChanges()).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&appsv1.ControllerRevision{}, handler.EnqueueRequestsFromMapFunc(nodeConfigOfRevision)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfSecret)).
 		Complete(r)
