@@ -25,13 +25,15 @@ const (
 	Failed Outcome = "Failed"
 	// Skipped: a step that this one needs failed.
 	Skipped Outcome = "Skipped"
+	// Waiting: the step, or one that it needs, waits for somebody else. It is no failure.
+	Waiting Outcome = "Waiting"
 )
 
 // Result is what became of one step.
 type Result struct {
 	Step    plan.Step
 	Outcome Outcome
-	// Err names the resource and the cause; nil unless Failed or Skipped.
+	// Err names the resource and the cause; nil if Done or Deferred.
 	Err error
 }
 
@@ -70,7 +72,7 @@ func Apply(ctx context.Context, h host.Host, book *Book, p plan.Plan, now time.T
 	if err := begin(h.Files, book, p); err != nil {
 		return nil, err
 	}
-	r := runner{host: h, book: book, now: now, failed: map[state.Ref]error{}}
+	r := runner{host: h, book: book, now: now, failed: map[state.Ref]Outcome{}}
 	results := make(Results, 0, len(p.Steps))
 	for i := range p.Steps {
 		res, err := r.take(ctx, p.Steps[i])
@@ -107,6 +109,7 @@ func begin(files host.Files, book *Book, p plan.Plan) error {
 	for ref, digest := range p.Confirmed {
 		book.applied(ref, digest)
 	}
+	book.recreate(p.Recreation)
 	if !book.behind {
 		return nil
 	}
@@ -118,8 +121,8 @@ type runner struct {
 	host host.Host
 	book *Book
 	now  time.Time
-	// failed targets and why.
-	failed map[state.Ref]error
+	// failed targets, or waiting ones.
+	failed map[state.Ref]Outcome
 	// unsynced is true while file changes may not be on disk.
 	unsynced bool
 	// given are resources that were put back. They stay in the ledger until all that the plan puts
@@ -129,11 +132,8 @@ type runner struct {
 
 // take carries out one step. The error is fatal for the whole apply.
 func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
-	if err := r.obstacle(ctx, &s); err != nil {
-		return r.fail(s, Skipped, err), nil
-	}
-	if s.Blocked != "" {
-		return r.fail(s, Failed, fmt.Errorf("%s: %s", s.Target, s.Blocked)), nil
+	if outcome, err := r.obstacle(ctx, &s); err != nil {
+		return r.fail(s, outcome, err), nil
 	}
 	if err := r.prepare(&s); err != nil {
 		return Result{}, err
@@ -148,21 +148,36 @@ func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
 	return Result{Step: s, Outcome: Done}, r.record(ctx, &s)
 }
 
-// obstacle is why a step is not tried.
-func (r *runner) obstacle(ctx context.Context, s *plan.Step) error {
+// obstacle is why a step is not tried. What needs a step that waits, waits with it.
+func (r *runner) obstacle(ctx context.Context, s *plan.Step) (Outcome, error) {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", s.Target, context.Cause(ctx))
+		return Skipped, fmt.Errorf("%s: %w", s.Target, context.Cause(ctx))
 	}
+	waits := error(nil)
 	for _, ref := range append([]state.Ref{s.Target}, s.Needs...) {
-		if _, failed := r.failed[ref]; failed {
-			return fmt.Errorf("%s: waits for %s", s.Target, ref)
+		outcome, failed := r.failed[ref]
+		if !failed {
+			continue
 		}
+		why := fmt.Errorf("%s: waits for %s", s.Target, ref)
+		if outcome != Waiting {
+			return Skipped, why
+		}
+		waits = why
 	}
-	return nil
+	switch {
+	case waits != nil:
+		return Waiting, waits
+	case s.Blocked == "":
+		return "", nil
+	case s.Waits:
+		return Waiting, fmt.Errorf("%s: %s", s.Target, s.Blocked)
+	}
+	return Failed, fmt.Errorf("%s: %s", s.Target, s.Blocked)
 }
 
 func (r *runner) fail(s plan.Step, o Outcome, err error) Result {
-	r.failed[s.Target] = err
+	r.failed[s.Target] = o
 	return Result{Step: s, Outcome: o, Err: err}
 }
 
@@ -201,9 +216,11 @@ func (r *runner) record(ctx context.Context, s *plan.Step) error {
 	}
 	switch {
 	case starts(s):
-		r.book.started(s.Target.Name, state.Started{Inputs: s.Inputs, Invocation: r.invocation(ctx, s.Target.Name)})
+		invocation := r.invocation(ctx, s.Target.Name)
+		r.book.started(s.Target.Name, state.Started{Inputs: s.Inputs, Invocation: invocation})
+		r.book.made(s.Target.Name, invocation)
 		return r.book.save()
-	case s.Target.Kind == state.KindUnit || s.Target.Kind == state.KindSystemd:
+	case s.Target.Kind == state.KindUnit || s.Target.Kind == state.KindSystemd || s.Unowned:
 		return nil
 	case s.Gives:
 		r.given = append(r.given, s.Target)
@@ -248,6 +265,7 @@ func (r *runner) finish(p plan.Plan) error {
 	if err := r.sync(); err != nil {
 		return err
 	}
+	r.recreated(p)
 	originals := make([]string, len(given))
 	for i, ref := range given {
 		originals[i] = r.book.ledger.Owned[ref].Prior.Blob

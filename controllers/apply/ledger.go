@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"time"
 
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/state"
@@ -34,6 +35,8 @@ type Book struct {
 	// Rebuilt says why the ledger on disk could not be read and was started anew; empty otherwise.
 	Rebuilt string
 	damaged []byte
+	// jobTimeout bounds the wait for one job of systemd.
+	jobTimeout time.Duration
 }
 
 type storedLedger struct {
@@ -57,7 +60,7 @@ func Open(store host.Store) (*Book, error) {
 }
 
 func read(store host.Store) (*Book, error) {
-	b := &Book{store: store, ledger: state.NewLedger()}
+	b := &Book{store: store, ledger: state.NewLedger(), jobTimeout: JobTimeout}
 	raw, err := store.Read(ledgerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil

@@ -23,6 +23,10 @@ func (r *runner) do(ctx context.Context, s *plan.Step) error {
 		return r.host.Sysctls.Set(s.Target.Name, s.After)
 	case state.KindModule:
 		return r.host.Modules.Load(ctx, s.Target.Name)
+	case state.KindLink:
+		return r.link(ctx, s)
+	case state.KindContainers:
+		return r.containers(ctx, s)
 	case state.KindChain:
 		return r.host.Chains.SetPolicy(ctx, s.Target.Name, s.After)
 	}
@@ -60,14 +64,13 @@ func (r *runner) restore(s *plan.Step) error {
 	return err
 }
 
-// jobTimeout bounds the wait for a job of systemd. The job goes on by itself; the next pass sees how
+// JobTimeout bounds the wait for a job of systemd. The job goes on by itself; the next pass sees how
 // the unit is. Longer than flanneld's 90 s, which is the longest start that ends by itself.
-const jobTimeout = 2 * time.Minute
-
-var errJobSlow = fmt.Errorf("no result after %s; it goes on without being waited for", jobTimeout)
+const JobTimeout = 2 * time.Minute
 
 func (r *runner) unit(ctx context.Context, s *plan.Step) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, jobTimeout, errJobSlow)
+	slow := fmt.Errorf("no result after %s; it goes on without being waited for", r.book.jobTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.book.jobTimeout, slow)
 	defer cancel()
 	units := r.host.Units
 	name := s.Target.Name

@@ -77,6 +77,12 @@ func (b *builder) claim() {
 		chain, ok := b.observed.Chains[name]
 		b.claimValue(state.Ref{Kind: state.KindChain, Name: name}, chain.Policy, ok, b.desired.Chains[name].Policy)
 	}
+	for _, name := range state.SortedKeys(b.desired.Links) {
+		if want := b.desired.Links[name].Promiscuous; want != nil {
+			seen, present := b.observed.Links[name]
+			b.claimValue(state.Ref{Kind: state.KindLink, Name: name}, mode(seen.Promiscuous), present, mode(want))
+		}
+	}
 }
 
 // loaded is the digest of a kernel module, which has no other state.

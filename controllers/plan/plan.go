@@ -14,9 +14,13 @@ const (
 	Write Action = "write"
 	// Restore puts back what was there before Seedbed, or removes what was not.
 	Restore Action = "restore"
+	// Delete deletes a network interface, which another step makes anew.
+	Delete Action = "delete"
+	// Check changes nothing and fails when its target is not as the steps after it want it.
+	Check Action = "check"
 	// Load loads a kernel module.
 	Load Action = "load"
-	// Set sets a sysctl's value or a chain's policy.
+	// Set sets a sysctl's value, a chain's policy or a link's mode.
 	Set Action = "set"
 	// Reload of systemd reads unit files again; of a unit, its configuration.
 	Reload  Action = "reload"
@@ -42,6 +46,8 @@ type Step struct {
 	Drift bool `json:"drift,omitempty"`
 	// Blocked says why the step cannot be taken; it then counts as failed and its dependants wait.
 	Blocked string `json:"blocked,omitempty"`
+	// Waits is true when Blocked is no failure: somebody else has to do something first.
+	Waits bool `json:"waits,omitempty"`
 	// Gives is true when the resource is not Seedbed's any more after this step.
 	Gives bool `json:"gives,omitempty"`
 	// Needs are targets of earlier steps; when one of those fails, this step is not tried.
@@ -54,6 +60,12 @@ type Step struct {
 	Inputs map[string]string `json:"-"`
 	// Invocation of the unit before the step.
 	Invocation string `json:"-"`
+	// Bridge to check.
+	Bridge *state.Bridge `json:"-"`
+	// Containers to start, by ID.
+	Containers []string `json:"-"`
+	// Unowned is true for steps that leave nothing to put back.
+	Unowned bool `json:"-"`
 }
 
 // Claim records what was there before Seedbed took a resource over. Claims are made durable before
@@ -78,6 +90,10 @@ type Plan struct {
 	// Confirmed are digests of resources that are as desired although no record says that we made
 	// them so: a crash came in between.
 	Confirmed map[state.Ref]string `json:"-"`
+	// Asks is what the plan wants a permit for, whether it has it or not; nil for nothing.
+	Asks *Ask `json:"asks,omitempty"`
+	// Recreation goes on record before the first step, and as done after the last; nil for none.
+	Recreation *state.Recreation `json:"-"`
 	// Released are resources in the ledger that need no step any more.
 	Released []state.Ref `json:"-"`
 }
@@ -85,7 +101,7 @@ type Plan struct {
 // Empty is true when there is nothing to do and nothing to record.
 func (p Plan) Empty() bool {
 	return len(p.Steps) == 0 && len(p.Claims) == 0 && len(p.Started) == 0 &&
-		len(p.Confirmed) == 0 && len(p.Released) == 0
+		len(p.Confirmed) == 0 && len(p.Released) == 0 && p.Recreation == nil
 }
 
 // Disruption is the most that any step costs.
@@ -98,11 +114,17 @@ func (p Plan) Disruption() state.Disruption {
 }
 
 // New plans the way from observed to desired. Resources that the ledger owns and desired does not
-// name are put back as they were before; an empty desired host is therefore a removal.
+// name are put back as they were before; an empty desired host is therefore a removal. What wants a
+// permit waits for it.
 func New(desired, observed state.Host, ledger state.Ledger) Plan {
+	return NewPermitted(desired, observed, ledger, "")
+}
+
+// NewPermitted is New with a permit, which is the hash of the plan it is for.
+func NewPermitted(desired, observed state.Host, ledger state.Ledger, permit string) Plan {
 	b := &builder{
-		desired: desired, observed: observed, ledger: ledger,
-		started: maps.Clone(ledger.Started), planned: map[state.Ref]bool{},
+		desired: desired, observed: observed, ledger: ledger, permit: permit,
+		started: maps.Clone(ledger.Started), planned: map[state.Ref]bool{}, stopped: map[string]string{},
 	}
 	b.settle()
 	b.claim()
@@ -113,7 +135,9 @@ func New(desired, observed state.Host, ledger state.Ledger) Plan {
 	b.daemonReload()
 	b.chains()
 	b.enablement()
+	b.bridges()
 	b.units()
+	b.links()
 	b.release()
 	return b.plan
 }
@@ -126,6 +150,10 @@ type builder struct {
 	started map[string]state.Started
 	// planned targets so far, which later steps may need.
 	planned map[state.Ref]bool
+	// permit that the plan has; empty for none.
+	permit string
+	// stopped units by name: why this plan stops them, to start them again.
+	stopped map[string]string
 	plan    Plan
 }
 
@@ -190,6 +218,8 @@ func (b *builder) release() {
 			return has(b.desired.Modules, ref.Name)
 		case state.KindChain:
 			return has(b.desired.Chains, ref.Name)
+		case state.KindLink:
+			return has(b.desired.Links, ref.Name)
 		}
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // String is the dry run, the log and the golden file: a summary, then a line for each step with
-// its sign (+ new, ~ changed, - put back or stopped, ! blocked), target, action, cost and reason.
+// its sign (+ new, ~ changed, - put back or stopped, ? looked at, ! blocked), target, action, cost and reason.
 func (p Plan) String() string {
 	var out strings.Builder
 	out.WriteString(p.Summary())
@@ -36,8 +36,8 @@ func (p Plan) Summary() string {
 		case s.Blocked != "":
 			blocked++
 		case s.Disruption > state.None:
-			disturbed[s.Disruption] = append(disturbed[s.Disruption], s.Target.Name)
-		case s.Action == Start:
+			disturbed[s.Disruption] = append(disturbed[s.Disruption], s.disturbs())
+		case s.Action == Start && s.Target.Kind == state.KindUnit:
 			started++
 		}
 	}
@@ -59,11 +59,20 @@ func (p Plan) Summary() string {
 	return strings.Join(parts, "; ") + "."
 }
 
+func (s *Step) disturbs() string {
+	if s.Target.Kind == state.KindContainers {
+		return "all containers"
+	}
+	return s.Target.Name
+}
+
 func (s *Step) sign() string {
 	switch {
 	case s.Blocked != "":
 		return "!"
-	case s.Action == Restore, s.Action == Stop, s.Action == Disable:
+	case s.Action == Check:
+		return "?"
+	case s.Action == Restore, s.Action == Stop, s.Action == Disable, s.Action == Delete:
 		return "-"
 	case s.Target.Kind == state.KindSystemd:
 		return "~"
@@ -77,6 +86,8 @@ func (s *Step) does() string {
 	switch s.Action {
 	case Write, Restore:
 		return fmt.Sprintf("%s (%s)", s.Action, s.After)
+	case Delete:
+		return fmt.Sprintf("%s, for docker to make it anew with %s", s.Action, s.After)
 	case Set:
 		return fmt.Sprintf("%s %s", s.Action, s.After)
 	}
@@ -84,6 +95,9 @@ func (s *Step) does() string {
 }
 
 func (s *Step) why() string {
+	if s.Blocked != "" && s.Waits {
+		return "WAITS: " + s.Blocked
+	}
 	if s.Blocked != "" {
 		return "BLOCKED: " + s.Blocked
 	}

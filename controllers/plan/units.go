@@ -115,6 +115,7 @@ func (b *builder) units() {
 		want, unit := b.desired.Units[name], b.observed.Units[name]
 		switch want.Activity {
 		case state.Active:
+			b.checks(name)
 			b.run(name, want, unit)
 		case state.Inactive:
 			b.stop(name, unit)
@@ -130,7 +131,8 @@ func (b *builder) run(name string, want, unit state.Unit) {
 		Target: state.Ref{Kind: state.KindUnit, Name: name}, Before: string(unit.Activity), After: string(state.Active),
 		Inputs: inputHashes(want.Inputs), Invocation: unit.Invocation, Blocked: b.unitBlocked(name, unit),
 	}
-	if running(unit) {
+	why, stopped := b.stopped[name]
+	if running(unit) && !stopped {
 		s.Disruption, s.Reason = b.owed(name, want)
 		switch s.Disruption {
 		case state.None:
@@ -148,10 +150,11 @@ func (b *builder) run(name string, want, unit state.Unit) {
 			s.Action = Restart
 		}
 	} else {
-		s.Action, s.Reason = Start, "not running"
+		s.Action, s.Reason = Start, cmp.Or(why, "not running")
 		_, known := b.started[name]
 		s.Drift = known && b.started[name].Pending == nil && unit.Activity == state.Inactive &&
-			unit.Invocation != "" // it has run in this boot, so somebody stopped it
+			unit.Invocation != "" && // it has run in this boot, so somebody stopped it
+			!b.ledger.Recreated.UnderWay() // and not this agent, killed before it was started again
 		if unit.Activity == state.Failed {
 			s.Reason = "failed"
 		}
@@ -215,6 +218,7 @@ func (b *builder) unitNeeds(name string, want state.Unit) []state.Ref {
 		}
 	}
 	needs = append(needs, want.Needs...)
+	needs = append(needs, b.bridgesOf(name)...)
 	if want.Component == state.ComponentUser {
 		return needs
 	}

@@ -13,7 +13,7 @@ type Ledger struct {
 	Owned map[Ref]Owned `json:"owned"`
 	// Started is what each unit was last started or reloaded with.
 	Started map[string]Started `json:"started"`
-	// Recreated is the last time that a bridge was made anew; nil for never.
+	// Recreated is the last time that a bridge was made anew, or the one under way; nil for never.
 	Recreated *Recreation `json:"recreated,omitempty"`
 	// Directories that did not exist before us, and are removed once empty.
 	Directories []string `json:"directories,omitempty"`
@@ -81,17 +81,21 @@ type Pending struct {
 	Invocation string `json:"invocation"`
 }
 
-// Recreation is a bridge that is made anew: what has to be finished after a crash, and afterwards
-// what it was done for, so that one that did not help is not done again and again.
+// Recreation is a bridge that is made anew: what has to be finished after a crash, or what was tried
+// and did not help, so that it is not tried again and again.
 type Recreation struct {
-	// Link is the bridge's name.
-	Link string `json:"link"`
+	// Link is the bridge's name, and Maker the unit that makes it.
+	Link  string `json:"link"`
+	Maker string `json:"maker"`
 	// Plan is the hash that was permitted.
 	Plan string `json:"plan"`
 	// Containers that were stopped and that nobody else starts again, by ID.
 	Containers []string `json:"containers,omitempty"`
-	// Done is set when it has been finished, and Invocation is then the run of the unit that made
-	// the bridge.
-	Done       bool   `json:"done,omitempty"`
+	// Invocation is the run of Maker that has made it; empty until then.
 	Invocation string `json:"invocation,omitempty"`
+	// Done is set once the bridge is as the lease has it.
+	Done bool `json:"done,omitempty"`
 }
+
+// UnderWay is true between the first and the last step.
+func (r *Recreation) UnderWay() bool { return r != nil && !r.Done }

@@ -14,6 +14,7 @@ const (
 	docker0     = "docker0"
 	dockerUnit  = "docker.service"
 	optionsUnit = "seedbed-docker-opts.service"
+	flannelUnit = "flanneld.service"
 )
 
 // Paths that the fake's docker and docker-opts read and write.
@@ -24,11 +25,29 @@ const (
 
 var errNoDocker = errors.New("docker: dial unix /run/docker.sock: connect: no such file or directory")
 
-// started does what the programs of some units do when they start: docker-opts turns the lease into
+// Lease is what flanneld writes when it starts.
+const Lease = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.38.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+
+// SetLease makes flanneld have another lease, which it writes at once.
+func (f *Fake) SetLease(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.lease = text
+	f.world.writeLease()
+}
+
+func (w *world) writeLease() {
+	w.files.makeParents(LeasePath)
+	w.files[LeasePath] = state.File{Content: []byte(w.lease), Mode: 0o644, Owner: "root", Group: "root"}
+}
+
+// started does what the programs of some units do when they start: flanneld writes its lease, docker-opts turns the lease into
 // options, and docker makes docker0 of them, unless a container still runs (moby,
 // initNetworkController).
 func (w *world) started(unit string) {
 	switch unit {
+	case flannelUnit:
+		w.writeLease()
 	case optionsUnit:
 		if lease, err := dockeropts.Parse(w.files[LeasePath].Content); err == nil {
 			w.files.makeParents(OptionsPath)

@@ -69,6 +69,8 @@ type world struct {
 	hairpin map[string]bool
 	// answers and failures of probes.
 	answers, failures map[string]string
+	// lease that flanneld has.
+	lease string
 	// stubborn is a docker that ignores its options.
 	stubborn bool
 	// programs that judge candidates.
@@ -88,8 +90,8 @@ func New() *Fake {
 		chains: map[string]string{"filter/INPUT": "ACCEPT", "filter/FORWARD": "ACCEPT", "filter/OUTPUT": "ACCEPT"},
 		store:  map[string][]byte{},
 		links:  map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
-		answers: map[string]string{}, failures: map[string]string{},
 		programs: map[string]func(host.Trial) (host.Answer, error){},
+		lease:    Lease, answers: map[string]string{}, failures: map[string]string{},
 	}
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/bin", "/var/lib", "/run"} {
 		w.files.makeParents(dir + "/x")
@@ -180,6 +182,7 @@ func (f *Fake) PowerCut() *Fake {
 		u.activity, u.invocation = state.Inactive, ""
 		if u.enabled {
 			w.start(name)
+			w.started(name)
 		}
 	}
 	return &Fake{world: w}

@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/state"
@@ -23,6 +25,10 @@ type unit struct {
 	// refuse is how its next starts end, empty for well.
 	refuse string
 	jobs   []Job
+	// uptime of its run, 0 for an hour; restarts by systemd itself; its command line.
+	uptime   time.Duration
+	restarts int
+	exec     []string
 }
 
 // Job is one job that systemd ran.
@@ -87,6 +93,10 @@ func (w *world) get(name string) state.Unit {
 	}
 	u := w.units[name]
 	observed := state.Unit{Activity: u.activity, Invocation: u.invocation, Enablement: state.Disabled, NeedsReload: stale}
+	if u.activity == state.Active {
+		observed.Uptime = cmp.Or(u.uptime, time.Hour)
+	}
+	observed.Restarts, observed.Exec = u.restarts, u.exec
 	switch {
 	case u.masked:
 		observed.Enablement = state.Masked
@@ -131,10 +141,12 @@ func (f *Fake) SetUnit(name string, as state.Unit) {
 	u.enabled, u.masked = as.Enablement == state.Enabled, as.Enablement == state.Masked
 	if as.Activity == state.Active {
 		w.start(name)
+		w.started(name)
 	}
 	if as.Activity != "" {
 		u.activity = as.Activity
 	}
+	u.uptime, u.restarts, u.exec = as.Uptime, as.Restarts, as.Exec
 }
 
 // RefuseUnit makes starts and restarts of the unit end with the result, such as "failed"; "" lets

@@ -1,0 +1,222 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"seedbed.dev/seedbed/controllers/dockeropts"
+	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+const (
+	flanneld   = "flanneld.service"
+	dockerOpts = "seedbed-docker-opts.service"
+	subnetEnv  = "/run/flannel/subnet.env"
+	optionsEnv = "/run/seedbed/docker-opts.env"
+	newLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.60.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+	oldLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.38.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+)
+
+var (
+	web, pod = strings.Repeat("a1", 32), strings.Repeat("b2", 32)
+	yes      = true
+)
+
+func options(t *testing.T, lease string) state.File {
+	t.Helper()
+	l, err := dockeropts.Parse([]byte(lease))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen(string(l.EnvFile()))
+}
+
+// chained is the small node with flannel and docker0, converged with docker0 on the lease.
+func chained(t *testing.T) (d, o state.Host, l state.Ledger) {
+	t.Helper()
+	d = desired()
+	o, l = converged()
+	for name, c := range map[string]state.Component{flanneld: state.ComponentFlannel, dockerOpts: state.ComponentDockerOpts} {
+		d.Units[name] = state.Unit{Enablement: state.Enabled, Activity: state.Active, Component: c}
+		o.Units[name] = state.Unit{Enablement: state.Enabled, Activity: state.Active, Invocation: name + "-run1"}
+		l.Owned[state.Ref{Kind: state.KindUnit, Name: name}] = state.Owned{Prior: state.Prior{Absent: true}}
+		l.Started[name] = state.Started{Inputs: map[string]string{}, Invocation: name + "-run1"}
+	}
+	d.Links["docker0"] = state.Link{Promiscuous: &yes, Bridge: &state.Bridge{
+		Lease: subnetEnv, Options: optionsEnv, Writer: dockerOpts, Giver: flanneld, Maker: docker, Socket: "docker.socket", Users: []string{kubelet},
+	}}
+	o.Units["docker.socket"] = state.Unit{Enablement: state.Enabled, Activity: state.Active}
+	o.Files[subnetEnv], o.Files[optionsEnv] = seen(oldLease), options(t, oldLease)
+	o.Links["docker0"] = state.Link{Kind: "bridge", Addresses: []string{"172.30.38.1/24"}, MTU: 1450, Promiscuous: &yes}
+	l.Owned[state.Ref{Kind: state.KindLink, Name: "docker0"}] = state.Owned{Prior: state.Prior{Value: plan.NotPromiscuous}, Applied: plan.Promiscuous}
+	return d, o, l
+}
+
+// withPods lets two containers run on docker0, one of them the kubelet's.
+func withPods(o *state.Host) {
+	o.Containers[web], o.Containers[pod] = state.Container{Name: "web"}, state.Container{Name: "k8s_app", Kubernetes: true}
+	link := o.Links["docker0"]
+	link.Ports = map[string]state.Port{"veth1": {MTU: 1450}, "veth2": {MTU: 1450}}
+	o.Links["docker0"] = link
+}
+
+func TestPlanOfABridge(t *testing.T) {
+	const permit = "the plan's own"
+	unknownContainers := state.Ref{Kind: state.KindContainers, Name: docker}
+	for _, c := range []struct {
+		name, reason, permit string
+		change               func(d, o *state.Host, l *state.Ledger)
+	}{
+		{"bridge-agrees", "a bridge on the lease needs no step", "", func(_, _ *state.Host, _ *state.Ledger) {}},
+		{"bridge-no-lease", "without a lease nobody knows what docker0 is to be", "", func(_, o *state.Host, _ *state.Ledger) {
+			delete(o.Files, subnetEnv)
+		}},
+		{"bridge-recreate", "without containers docker0 is made anew at once", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+		}},
+		{"bridge-waits", "running containers are stopped with a permit only; what does not concern docker0 goes on", "", func(d, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			d.Files[daemon] = file(`{"max-concurrent-downloads": 10}`, state.ComponentDocker)
+			d.Units[docker].Inputs[0].Hash = "live2"
+		}},
+		{"bridge-permitted", "with the permit the containers are stopped, and those that nobody else starts are started again", permit, func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+		}},
+		{"bridge-restart-included", "a restart that docker owes besides is the start at the end", permit, func(d, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			d.Files[daemon] = file(`{"data-root": "/data"}`, state.ComponentDocker)
+			d.Units[docker].Inputs[1].Hash = "rest2"
+		}},
+		{"bridge-other-permit", "a permit for another plan permits nothing", "0123456789abcdef0123456789abcdef", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+		}},
+		{"bridge-containers-unknown", "a docker that does not answer is left alone", permit, func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			o.Unknown[unknownContainers] = "docker: list containers: no answer"
+		}},
+		{"bridge-flannel-down", "the lease of a flanneld that does not run may be an old one", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Activating}
+		}},
+		{"bridge-docker-failed", "a docker that failed on an old bridge gets a new one", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
+			o.Units["docker.socket"] = state.Unit{Activity: state.Failed}
+		}},
+		{"bridge-docker-down-with-ports", "only a docker that runs can stop its containers, so it is started first", permit, func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
+			o.Containers = map[string]state.Container{}
+		}},
+		{"bridge-options-stale", "docker is not started with options of an old lease", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			delete(o.Links, "docker0")
+			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive}
+		}},
+		{"bridge-killed-with-docker-down", "after a kill the rest is done, and counts as nobody's drift", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			delete(o.Links, "docker0")
+			for _, name := range []string{docker, kubelet, "docker.socket"} {
+				o.Units[name] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive, Invocation: name + "-run1"}
+			}
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "p", Containers: []string{web}}
+		}},
+		{"bridge-killed-before-stop", "a recreation under way needs no second permit", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive, Invocation: kubelet + "-run1"}
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "p", Containers: []string{web}}
+		}},
+		{"bridge-first-kubelet", "a kubelet that does not run yet starts no pod on the wrong docker0", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive}
+		}},
+		{"bridge-promiscuous", "a docker0 that is not promiscuous keeps pods from themselves (SB011)", "", func(_, o *state.Host, _ *state.Ledger) {
+			no := false
+			link := o.Links["docker0"]
+			link.Promiscuous = &no
+			o.Links["docker0"] = link
+		}},
+		{"bridge-hairpin", "ports come without hairpin", "", func(d, o *state.Host, _ *state.Ledger) {
+			withPods(o)
+			link := d.Links["docker0"]
+			link.Hairpin = &yes
+			d.Links["docker0"] = link
+		}},
+		{"bridge-removal", "leaving puts the mode back and leaves the bridge to docker", "", func(d, _ *state.Host, _ *state.Ledger) {
+			*d = state.New()
+		}},
+		{"bridge-unknown", "a bridge that cannot be looked at is left alone", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			o.Links = map[string]state.Link{}
+			o.Unknown[state.Ref{Kind: state.KindLink, Name: "docker0"}] = "the host does not run"
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, o, l := chained(t)
+			c.change(&d, &o, &l)
+			if c.permit == permit {
+				if asks := plan.New(d, o, l).Asks; asks != nil {
+					c.permit = asks.Plan
+				}
+			}
+			p := plan.NewPermitted(d, o, l, c.permit)
+			text := "# " + c.reason + "\n" + p.String()
+			if p.Asks != nil {
+				text += "asks for " + p.Asks.Plan + ": " + p.Asks.Message + "\n"
+			}
+			if p.Recreation != nil {
+				text += "on record: " + strings.Join(p.Recreation.Containers, ", ") + "\n"
+			}
+			golden(t, c.name, text)
+		})
+	}
+}
+
+func TestAPermitStaysGoodWhileItsPlanIsCarriedOut(t *testing.T) {
+	d, o, l := chained(t)
+	o.Files[subnetEnv] = seen(newLease)
+	withPods(&o)
+	first := plan.New(d, o, l).Asks
+	delete(o.Containers, web)
+	o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive}
+	if again := plan.New(d, o, l).Asks; again == nil || again.Plan != first.Plan {
+		t.Errorf("another permit is wanted half-way: %+v, then %+v", first, again)
+	}
+	o.Files[subnetEnv] = seen(strings.ReplaceAll(newLease, "172.30.60", "172.30.61"))
+	if other := plan.New(d, o, l).Asks; other.Plan == first.Plan {
+		t.Error("a permit for one lease is good for another")
+	}
+}
+
+func TestNothingIsStoppedThatCouldNotBeStartedAgain(t *testing.T) {
+	d, o, l := chained(t)
+	o.Files[subnetEnv] = seen(newLease)
+	d.Files[dropIn] = file("[Service]\nLimitNOFILE=1\n", state.ComponentDocker)
+	d.Files[unit] = file("[Service]\nExecStart=/bin/kubelet\n", state.ComponentKubelet)
+	for i, s := range plan.New(d, o, l).Steps {
+		if s.Action != plan.Stop {
+			continue
+		}
+		for _, want := range []state.Ref{{Kind: state.KindFile, Name: dropIn}, {Kind: state.KindFile, Name: unit}, {Kind: state.KindSystemd, Name: "manager"}} {
+			if !contains(s.Needs, want) {
+				t.Errorf("step %d, %s %s, does not wait for %s", i, s.Action, s.Target, want)
+			}
+		}
+	}
+	u := o.Units[docker]
+	u.Enablement = state.Masked
+	o.Units[docker] = u
+	for _, s := range plan.New(d, o, l).Steps {
+		if s.Action == plan.Stop || s.Action == plan.Delete && !strings.Contains(s.Blocked, "masked") {
+			t.Errorf("%s %s although docker is masked (%s)", s.Action, s.Target, s.Blocked)
+		}
+	}
+}
