@@ -38,6 +38,7 @@ func Render(n resolve.Node) (state.Host, error) {
 			return state.Host{}, fmt.Errorf("render %s: %w", r.component, err)
 		}
 	}
+	addChain(host, n)
 	return host, nil
 }
 

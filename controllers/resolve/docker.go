@@ -143,6 +143,24 @@ func (r *resolver) dockerFlags() flagSet {
 	return set
 }
 
+// DockerFlags are the flags of dockerd that set a key of daemon.json, without dashes, the short one
+// included.
+func DockerFlags(key string) []string {
+	flags := []string{key}
+	for flag, k := range dockerFlagKeys {
+		if k == key {
+			flags = append(flags, flag)
+		}
+	}
+	for short, k := range dockerShort {
+		if k == key || dockerFlagKeys[k] == key {
+			flags = append(flags, short)
+		}
+	}
+	slices.Sort(flags)
+	return flags
+}
+
 func (r *resolver) proxy(spec *v1alpha1.DockerProxy) *Proxy {
 	if spec == nil {
 		return nil

@@ -23,6 +23,8 @@ const (
 	// PathLastLease is the agent's copy of the last subnet.env, since /run is empty after a boot.
 	PathLastLease     = "/var/lib/seedbed/flannel-subnet.env"
 	PathDockerOptsEnv = "/run/seedbed/docker-opts.env"
+	// PathDockerSocket is where dockerd answers.
+	PathDockerSocket = "/run/docker.sock"
 
 	PathClusterCA           = "/etc/kubernetes/pki/ca.crt"
 	PathKubeletClientCA     = "/etc/kubernetes/pki/kubelet-client-ca.crt"
@@ -66,15 +68,17 @@ const (
 	UnitFlannel    = "flanneld.service"
 	UnitDockerOpts = "seedbed-docker-opts.service"
 	UnitDocker     = "docker.service"
-	UnitCRIDockerd = "cri-docker.service"
-	UnitCRISocket  = "cri-docker.socket"
-	UnitKubelet    = "kubelet.service"
-	UnitKubeProxy  = "kube-proxy.service"
-	UnitAgent      = "seedbed-agent.service"
+	// UnitDockerSocket is a package's; it starts docker again when somebody connects.
+	UnitDockerSocket = "docker.socket"
+	UnitCRIDockerd   = "cri-docker.service"
+	UnitCRISocket    = "cri-docker.socket"
+	UnitKubelet      = "kubelet.service"
+	UnitKubeProxy    = "kube-proxy.service"
+	UnitAgent        = "seedbed-agent.service"
 )
 
 var ownedUnits = []string{
-	UnitFlannel, UnitDockerOpts, UnitDocker, "docker.socket", UnitCRIDockerd, UnitCRISocket, UnitKubelet, UnitKubeProxy,
+	UnitFlannel, UnitDockerOpts, UnitDocker, UnitDockerSocket, UnitCRIDockerd, UnitCRISocket, UnitKubelet, UnitKubeProxy,
 	UnitAgent,
 }
 

@@ -140,9 +140,8 @@ type Unit struct {
 	// Exec is observed only: the command line that systemd would run, drop-ins included, with
 	// variables as they are written.
 	Exec []string
-	// NoFlags is desired only: flags that must not be on the command line, by name without dashes,
-	// and why, for a user to read.
-	NoFlags map[string]string
+	// Command is desired only: what the effective command line must and must not have.
+	Command CommandRule
 	// Inputs is desired only: what the running unit must have been started with.
 	Inputs []Input
 	// Needs is desired only: resources that must be in place before the unit is started, besides
@@ -153,6 +152,16 @@ type Unit struct {
 	Awaits []string
 	// Component the unit belongs to; desired only. It orders the plan.
 	Component Component
+}
+
+// CommandRule is what a unit's effective command line is held to, since a drop-in of somebody else's
+// may replace it.
+type CommandRule struct {
+	// Has are words that must be on it.
+	Has []string
+	// HasNot are flags that must not, by name without dashes, with the key of the configuration file
+	// that has the setting.
+	HasNot map[string]string
 }
 
 // Input is one thing a running unit has read, such as its unit file or a group of keys of its

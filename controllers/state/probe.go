@@ -20,6 +20,8 @@ type Probe struct {
 	Address string
 	// Path of a URL or a file.
 	Path string
+	// Want is desired only: the one good answer; empty for any.
+	Want string
 	// Answer is observed only: what was answered, on one line.
 	Answer string
 	// Failure is observed only: why there is no good answer; empty when there is one.

@@ -87,3 +87,15 @@ func (f *Fake) StubbornDocker() {
 	defer f.mu.Unlock()
 	f.world.stubborn = true
 }
+
+// ClearRuntime takes away what programs leave behind until the next boot: files below /run, and links.
+func (f *Fake) ClearRuntime() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p := range f.world.files {
+		if strings.HasPrefix(p, "/run/") {
+			delete(f.world.files, p)
+		}
+	}
+	f.world.links = map[string]state.Link{}
+}
