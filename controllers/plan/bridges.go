@@ -51,7 +51,7 @@ func (b *builder) finish(name string, want *state.Bridge, is chain.Bridge, down 
 	if down || !r.UnderWay() || r.Link != name || has(b.observed.Unknown, linkRef(name)) {
 		return
 	}
-	if is.Anew() && !(b.futile(want, r.Plan) && len(r.Containers) > 0) {
+	if is.Anew() && (len(r.Containers) == 0 || !b.futile(want, r.Plan)) {
 		return
 	}
 	unfinished := *r
