@@ -24,7 +24,7 @@
 //
 //	state                                 what the stages speak
 //	revision resolve render plan report   the stages that decide, pure
-//	rollout nodeobject                    the manager's decisions, pure
+//	rollout nodeobject approve            the manager's decisions, pure
 //	host host/linux host/hosttest         ports of a host, the real ones, the fakes
 //	apply                                 a plan carried out, journal and ledger
 //	seed                                  the seed control plane

@@ -33,7 +33,8 @@ var beside = map[string][]string{
 	"schema":     {"revision"},
 	"dockeropts": {},
 	"chain":      {"state", "dockeropts"},
-	"seed":       {"schema"},
+	"approve":    {},
+	"seed":       {"schema", "approve"},
 	"testenv":    {},
 }
 
@@ -42,7 +43,7 @@ var knowsAll = []string{".", "cli"}
 
 // pure packages decide and never act.
 var pure = []string{
-	"state", "revision", "resolve", "render", "plan", "report", "nodeobject", "rollout", "dockeropts", "chain",
+	"state", "revision", "resolve", "render", "plan", "report", "nodeobject", "rollout", "dockeropts", "chain", "approve",
 }
 
 // talksToKubernetes are the packages that may hold a client.

@@ -1,0 +1,88 @@
+package approve
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// What a machine-id(5) looks like.
+const (
+	machineIDDigits   = 32
+	machineIDAlphabet = "0123456789abcdef"
+)
+
+func decideAgent(in Input, claim Claim, who requester) Decision {
+	switch {
+	case who.token != "":
+		return decideJoin(in, claim)
+	case who.agent != claim.Node:
+		return *mismatch(in, claim, "that agent, or for who presents a token that allows it")
+	}
+	if d := joined(in, claim); d != nil {
+		return *d
+	}
+	if id := in.Request.MachineID; id != "" && in.Node.MachineID != "" && id != in.Node.MachineID {
+		return *denied(ReasonMachineID, "annotation %s: NodeState %s is another machine's: join this one by another name", v1alpha1.MachineIDAnnotation, claim.Node)
+	}
+	return renews(claim)
+}
+
+// decideJoin is for a machine that joins, or joins again.
+func decideJoin(in Input, claim Claim) Decision {
+	if d := checkScope(in, claim); d != nil {
+		return *d
+	}
+	id := in.Request.MachineID
+	if len(id) != machineIDDigits || strings.Trim(id, machineIDAlphabet) != "" {
+		return *denied(ReasonMachineID, "annotation %s %s: not a machine-id(5), %d hexadecimal digits: give the machine one with systemd-machine-id-setup",
+			v1alpha1.MachineIDAnnotation, clip(id), machineIDDigits)
+	}
+	approved := Decision{Verdict: Approved, Reason: ReasonJoins, Register: true, Message: fmt.Sprintf("node %s joins with token %s", claim.Node, claim.TokenID)}
+	switch {
+	case in.Node == nil:
+		return approved
+	case in.Node.Leaving:
+		return Decision{Verdict: Waiting, Reason: ReasonLeaving, Message: fmt.Sprintf("waiting for NodeState %s, which is being deleted, to be gone", claim.Node)}
+	case in.Node.MachineID == id:
+		approved.Register = false
+		return approved
+	case in.Node.MachineID != "":
+		return *denied(ReasonNameTaken, "node name %s is taken by another machine: choose another one with --node-name, or, if that machine is gone, delete NodeState %s",
+			claim.Node, claim.Node)
+	// Its labels, which are an administrator's, may give it more than the token would.
+	case !slices.Contains(in.Scope.Nodes, claim.Node):
+		return *denied(ReasonNameTaken, "node name %s is one that an administrator registered, and token %s does not name it: use a token made with --nodes %s",
+			claim.Node, claim.TokenID, claim.Node)
+	}
+	return approved
+}
+
+// checkScope refuses what the token is not for.
+func checkScope(in Input, claim Claim) *Decision {
+	const cure = "make a token with `seedbed seed token create`"
+	switch {
+	case in.ScopeErr != nil:
+		return denied(ReasonTokenScope, "token %s: %v: %s", claim.TokenID, in.ScopeErr, cure)
+	case in.Scope == nil:
+		return denied(ReasonTokenUnknown, "token %s: there is no ConfigMap %s/%s that says what it is for: %s",
+			claim.TokenID, v1alpha1.Namespace, v1alpha1.JoinName(claim.TokenID), cure)
+	case !in.Now.Before(in.Scope.Expires):
+		return denied(ReasonTokenExpired, "token %s expired at %s: %s", claim.TokenID, in.Scope.Expires.UTC().Format(timeFormat), cure)
+	case !in.Scope.Allows(claim.Node):
+		return denied(ReasonTokenScope, "token %s is not for node %s but for %s: join by one of these with --node-name, or %s",
+			claim.TokenID, claim.Node, few(in.Scope.Nodes), cure)
+	}
+	return nil
+}
+
+// few lists names, but not so many that nobody reads them.
+func few(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}

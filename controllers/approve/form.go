@@ -1,0 +1,104 @@
+package approve
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Usages, and the one extension that a request may have.
+const (
+	usageDigitalSignature = "digital signature"
+	usageKeyEncipherment  = "key encipherment"
+	usageClientAuth       = "client auth"
+	usageServerAuth       = "server auth"
+	sanExtension          = "2.5.29.17"
+)
+
+var errNotPEM = errors.New("not one PEM block of type CERTIFICATE REQUEST")
+
+// checkForm refuses what no certificate of that kind may say, whoever asks.
+func checkForm(r Request, claim Claim, csr *x509.CertificateRequest) *Decision {
+	if claim.Kind == None {
+		return denied(ReasonSubject, "common name %s: not one that %s may ask of signer %s", clip(csr.Subject.CommonName), clip(r.User), r.Signer)
+	}
+	_, name := subject(r.Signer, csr)
+	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+		return denied(ReasonSubject, "common name %s: %s is not a node's name: %s", clip(csr.Subject.CommonName), clip(name), problems[0])
+	}
+	if name != claim.Node {
+		return denied(ReasonRequester, "%s asks for a certificate of the %s of node %s", clip(r.User), claim.Kind, name)
+	}
+	// Names has every attribute, also those that Subject has no field for and a second common name.
+	if group := groupOf(claim.Kind); len(csr.Subject.Names) != 2 || !slices.Equal(csr.Subject.Organization, []string{group}) {
+		return denied(ReasonSubject, "subject %s: the %s of a node has a common name, the organization %s and nothing else", clip(csr.Subject.String()), claim.Kind, group)
+	}
+	if d := checkUsages(r, claim.Kind); d != nil {
+		return d
+	}
+	for _, e := range csr.Extensions {
+		if e.Id.String() != sanExtension {
+			return denied(ReasonNames, "extension %s: only subject alternative names may be asked for", e.Id)
+		}
+	}
+	if claim.Kind != KubeletServing && !noNames(csr) {
+		return denied(ReasonNames, "subject alternative names: a client certificate has none")
+	}
+	return nil
+}
+
+// checkUsages wants the usages that client-go asks for: key encipherment is for RSA keys.
+func checkUsages(r Request, kind Kind) *Decision {
+	auth := usageClientAuth
+	if kind == KubeletServing {
+		auth = usageServerAuth
+	}
+	allowed := []string{usageDigitalSignature, usageKeyEncipherment, auth}
+	tooMuch := slices.ContainsFunc(r.Usages, func(u string) bool { return !slices.Contains(allowed, u) })
+	if tooMuch || !slices.Contains(r.Usages, auth) || !slices.Contains(r.Usages, usageDigitalSignature) {
+		return denied(ReasonUsages, "usages %s: those of the %s are %q, %q and, with an RSA key, %q",
+			clip(strings.Join(r.Usages, ", ")), kind, usageDigitalSignature, auth, usageKeyEncipherment)
+	}
+	return nil
+}
+
+// decideServing is for what the API server verifies when it connects to a kubelet. Its addresses are
+// compared with what a token or an administrator says, never with what the node reports.
+func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRequest) Decision {
+	if who.kubelet != claim.Node {
+		return *mismatch(in, claim, "that kubelet")
+	}
+	if d := joined(in, claim); d != nil {
+		return *d
+	}
+	for _, dns := range csr.DNSNames {
+		if dns != claim.Node {
+			return *denied(ReasonNames, "DNS name %s: the kubelet of node %s serves by that name only", clip(dns), claim.Node)
+		}
+	}
+	if len(csr.EmailAddresses)+len(csr.URIs) > 0 || noNames(csr) {
+		return *denied(ReasonNames, "subject alternative names: a kubelet's server has at least one DNS name or IP address, and no other kind")
+	}
+	if len(in.Node.Addresses) == 0 && len(csr.IPAddresses) > 0 {
+		return Decision{Verdict: Waiting, Reason: ReasonNoAddresses, Message: fmt.Sprintf(
+			"NodeState %s has no spec.addresses to compare %s with: if that is the node's, set it, as in kubectl patch nodestate %s --type merge -p '{\"spec\":{\"addresses\":[%q]}}'",
+			claim.Node, csr.IPAddresses[0], claim.Node, csr.IPAddresses[0].String())}
+	}
+	allowed, err := ParseAddresses(in.Node.Addresses)
+	if err != nil {
+		return *denied(ReasonNames, "NodeState %s: spec.addresses: %v", claim.Node, err)
+	}
+	for _, raw := range csr.IPAddresses {
+		ip, ok := netip.AddrFromSlice(raw)
+		if !ok || !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) }) {
+			return *denied(ReasonNames, "IP address %s: not in spec.addresses of NodeState %s (%s): add it there if it is that node's",
+				raw, claim.Node, few(in.Node.Addresses))
+		}
+	}
+	return Decision{Verdict: Approved, Reason: ReasonOwnProcess, Message: fmt.Sprintf("the kubelet of node %s serves at its own names and addresses", claim.Node)}
+}
