@@ -27,6 +27,7 @@
 //	rollout nodeobject approve            the manager's decisions, pure
 //	host host/linux host/hosttest         ports of a host, the real ones, the fakes
 //	apply                                 a plan carried out, journal and ledger
+//	sign                                  certificates, where nothing else signs them
 //	seed                                  the seed control plane
 //	cli                                   the commands
 //	testenv                               a real API server for tests

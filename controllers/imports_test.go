@@ -34,6 +34,7 @@ var beside = map[string][]string{
 	"dockeropts": {},
 	"chain":      {"state", "dockeropts"},
 	"approve":    {},
+	"sign":       {},
 	"seed":       {"schema", "approve"},
 	"testenv":    {},
 }

@@ -3,12 +3,14 @@ package controllers
 import (
 	"fmt"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/approve"
 )
 
 func revisionCreated(config *v1alpha1.NodeConfig, name string, bytes int) Event {
@@ -26,6 +28,26 @@ func registrationRefused(registration *corev1.ConfigMap, err error) Event {
 
 func nodeRegistered(node *v1alpha1.NodeState, registration *corev1.ConfigMap) Event {
 	return Event{node, corev1.EventTypeNormal, "NodeRegistered", "Register", "registered by ConfigMap " + registration.Name}
+}
+
+func nodeJoined(node *v1alpha1.NodeState) Event {
+	return Event{node, corev1.EventTypeNormal, "NodeJoined", "Join", "a machine joined by this name"}
+}
+
+func certificateApproved(node *v1alpha1.NodeState, csr *certificatesv1.CertificateSigningRequest, d approve.Decision) Event {
+	return Event{node, corev1.EventTypeNormal, "CertificateApproved", "Approve", fmt.Sprintf("certificate signing request %s: %s", csr.Name, d.Message)}
+}
+
+func certificateRefused(csr *certificatesv1.CertificateSigningRequest, d approve.Decision) Event {
+	return Event{csr, corev1.EventTypeWarning, d.Reason, "Approve", d.Message}
+}
+
+func certificateWaits(csr *certificatesv1.CertificateSigningRequest, d approve.Decision) Event {
+	return Event{csr, corev1.EventTypeWarning, d.Reason, "Approve", d.Message}
+}
+
+func certificateFailed(csr *certificatesv1.CertificateSigningRequest, err error) Event {
+	return Event{csr, corev1.EventTypeWarning, "SignerValidationFailure", "Sign", err.Error()}
 }
 
 // turned are the events of a status that was written: what has become true of the object that a

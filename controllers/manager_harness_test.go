@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -38,6 +39,8 @@ type runningManager struct {
 	dieAfter int64
 	dead     atomic.Bool
 
+	services controllers.Services
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -64,7 +67,7 @@ func startManager(change ...func(*runningManager)) *runningManager {
 	config.QPS = -1
 	mgr, err := ctrl.NewManager(config, options)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(controllers.SetupManager(mgr)).To(Succeed())
+	Expect(controllers.SetupManager(mgr, m.services)).To(Succeed())
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(context.Background())
 	go func() {
@@ -126,6 +129,20 @@ func (c *auditedClient) Status() client.SubResourceWriter {
 	return &auditedStatus{SubResourceWriter: c.Client.Status(), m: c.m}
 }
 
+func (c *auditedClient) SubResource(subresource string) client.SubResourceClient {
+	return &auditedSubresource{SubResourceClient: c.Client.SubResource(subresource), name: subresource, m: c.m}
+}
+
+type auditedSubresource struct {
+	client.SubResourceClient
+	name string
+	m    *runningManager
+}
+
+func (s *auditedSubresource) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
+	return s.m.write("update "+s.name, o, func() error { return s.SubResourceClient.Update(ctx, o, opts...) })
+}
+
 type auditedStatus struct {
 	client.SubResourceWriter
 	m *runningManager
@@ -178,7 +195,9 @@ func gauges(metric string, labels ...string) []float64 {
 func clean(ctx context.Context) {
 	GinkgoHelper()
 	ours := client.HasLabels{controllers.NodeLabel}
-	for _, object := range []client.Object{&v1alpha1.NodeConfig{}, &v1alpha1.NetworkConfig{}, &v1alpha1.NodeState{}} {
+	for _, object := range []client.Object{
+		&v1alpha1.NodeConfig{}, &v1alpha1.NetworkConfig{}, &v1alpha1.NodeState{}, &certificatesv1.CertificateSigningRequest{},
+	} {
 		Expect(env.Client.DeleteAllOf(ctx, object)).To(Succeed())
 	}
 	for _, object := range []client.Object{&appsv1.ControllerRevision{}, &corev1.Secret{}, &corev1.ConfigMap{}} {

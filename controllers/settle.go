@@ -12,10 +12,11 @@ import (
 // conflictPause is the wait before an object that somebody else wrote meanwhile is looked at again.
 const conflictPause = 100 * time.Millisecond
 
-// settle turns a conflict with another writer into another pass soon. It is how optimistic locking
-// works and no failure, so it is neither logged nor counted as one.
+// settle turns a conflict with another writer, of an object that is there or is not there yet, into
+// another pass soon. It is how optimistic locking works and no failure, so it is neither logged nor
+// counted as one.
 func settle(err error) (ctrl.Result, error) {
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		return ctrl.Result{RequeueAfter: conflictPause}, nil
 	}
 	return ctrl.Result{}, err

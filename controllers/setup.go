@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/sign"
 )
 
 // Labels of objects that the manager makes.
@@ -40,7 +42,8 @@ const (
 	fieldOwner = "seedbed-manager"
 	// passTimeout bounds one pass, reading back what was written included.
 	passTimeout = time.Minute
-	// accessWorkers is how many nodes' RBAC objects are made at once when many nodes register.
+	// accessWorkers is how many nodes' RBAC objects are made, and requests decided, at once when many
+	// nodes join.
 	accessWorkers = 4
 )
 
@@ -100,9 +103,16 @@ func stripSecret(in any) (any, error) {
 	return in, nil
 }
 
+// Services are what a manager is given beside the API. The zero value is right for a cluster that has
+// a kube-controller-manager.
+type Services struct {
+	// Authority signs the certificates that are approved; nil where kube-controller-manager does.
+	Authority *sign.Authority
+}
+
 // SetupManager adds the manager's controllers to mgr, which must have been made with
 // ManagerOptions.
-func SetupManager(mgr ctrl.Manager) error {
+func SetupManager(mgr ctrl.Manager, services Services) error {
 	registerManagerMetrics()
 	c, events := mgr.GetClient(), mgr.GetEventRecorder(fieldOwner)
 	access := &access{client: c}
@@ -113,6 +123,9 @@ func SetupManager(mgr ctrl.Manager) error {
 		setupNode(mgr, &NodeReconciler{client: c, direct: mgr.GetAPIReader(), events: events}),
 		setupDrain(mgr, &DrainReconciler{client: c, direct: mgr.GetAPIReader(), events: events, now: time.Now}),
 		setupRegistration(mgr, &RegistrationReconciler{client: c, events: events}),
+		setupCertificates(mgr, &CertificateReconciler{
+			client: c, live: mgr.GetAPIReader(), events: events, now: time.Now, authority: services.Authority,
+		}),
 	)
 	if err != nil {
 		return fmt.Errorf("set up controllers: %w", err)
@@ -153,6 +166,15 @@ func setupNodeState(mgr ctrl.Manager, r *NodeStateReconciler) error {
 		Owns(&rbacv1.ClusterRoleBinding{}).
 		Owns(&rbacv1.Role{}).
 		Owns(&rbacv1.RoleBinding{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: accessWorkers}).
+		Complete(r)
+}
+
+func setupCertificates(mgr ctrl.Manager, r *CertificateReconciler) error {
+	w := wakes{client: mgr.GetClient()}
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&certificatesv1.CertificateSigningRequest{}, builder.WithPredicates(isForOurSigners())).
+		Watches(&v1alpha1.NodeState{}, handler.EnqueueRequestsFromMapFunc(w.requestsOfNode), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: accessWorkers}).
 		Complete(r)
 }

@@ -33,7 +33,10 @@ func TestControllers(t *testing.T) {
 var _ = BeforeSuite(func(ctx context.Context) {
 	ctrl.SetLogger(GinkgoLogr)
 	var err error
-	env, err = testenv.Start(testenv.Options{})
+	// As a seed has it: what kubelets may do is not in roles.
+	env, err = testenv.Start(testenv.Options{APIServerFlags: map[string]string{
+		"authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
+	}})
 	if testing.Short() && errors.Is(err, testenv.ErrNoComponents) {
 		Skip(err.Error())
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/approve"
 	"seedbed.dev/seedbed/controllers/revision"
 )
 
@@ -126,6 +128,34 @@ func registrationOfNode(_ context.Context, node client.Object) []reconcile.Reque
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{
 		Namespace: v1alpha1.Namespace, Name: v1alpha1.RegistrationName(node.GetName()),
 	}}}
+}
+
+// requestsOfNode are the certificate signing requests that wait for the node.
+func (w wakes) requestsOfNode(ctx context.Context, node client.Object) []reconcile.Request {
+	var list certificatesv1.CertificateSigningRequestList
+	if err := w.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "listing certificate signing requests")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		csr := &list.Items[i]
+		if !undecided(csr) {
+			continue
+		}
+		if claim, ours := approve.Read(requestOf(csr)); ours && claim.Node == node.GetName() {
+			requests = append(requests, request(csr.Name))
+		}
+	}
+	return requests
+}
+
+// isForOurSigners lets the requests through that could be a node's.
+func isForOurSigners() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(o client.Object) bool {
+		csr, ok := o.(*certificatesv1.CertificateSigningRequest)
+		return ok && slices.Contains(approve.Signers(), csr.Spec.SignerName)
+	})
 }
 
 // onlyDeletions lets only the end of an object through.

@@ -3,8 +3,11 @@ package approve
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"regexp"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
@@ -65,7 +68,8 @@ var kubelet = identity{KubeletClient, v1alpha1.KubeletUserPrefix, v1alpha1.Kubel
 type Claim struct {
 	// Kind of the certificate.
 	Kind Kind
-	// Node is the name of the node that it is for, in the requester's words; "" where there is none.
+	// Node is the name of the node that it is for, in the requester's words; "" where there is none, or
+	// one that no node can have.
 	Node string
 	// TokenID is the public half of the bootstrap token that the requester presented, else "".
 	TokenID string
@@ -81,14 +85,17 @@ func Read(r Request) (Claim, bool) {
 	if err == nil {
 		c.Kind, c.Node = subject(r.Signer, csr)
 	}
+	if r.Signer != SignerClient && who.kubelet != "" {
+		// The name in the subject is to be compared with this one: the node is that of who asks.
+		c.Node = who.kubelet
+	}
+	if len(validation.IsDNS1123Label(c.Node)) > 0 {
+		c.Node = ""
+	}
 	switch r.Signer {
 	case SignerClient:
 		return c, who.agent != "" || who.token != "" || err == nil && claimsOurs(csr)
 	case SignerKubeletClient, SignerKubeletServing:
-		if who.kubelet != "" {
-			// The name in the subject is to be compared with this one: the node is that of who asks.
-			c.Node = who.kubelet
-		}
 		return c, who.agent != "" || who.token != "" || who.kubelet != ""
 	}
 	return Claim{}, false
@@ -108,12 +115,19 @@ func requesterOf(r Request) requester {
 		}
 		return name
 	}
-	return requester{
+	who := requester{
 		agent:   is(v1alpha1.NodeUserPrefix, v1alpha1.NodesGroup),
 		kubelet: is(v1alpha1.KubeletUserPrefix, v1alpha1.KubeletsGroup),
 		token:   is(v1alpha1.BootstrapUserPrefix, v1alpha1.BootstrapGroup),
 	}
+	if !tokenID.MatchString(who.token) {
+		who.token = ""
+	}
+	return who
 }
+
+// tokenID is the public half of a bootstrap token, as the API server takes it.
+var tokenID = regexp.MustCompile(`^[a-z0-9]{6}$`)
 
 // subject is the kind of certificate that a common name stands for with a signer, and whose it is.
 func subject(signer string, csr *x509.CertificateRequest) (Kind, string) {

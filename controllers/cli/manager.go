@@ -15,6 +15,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers"
+	"seedbed.dev/seedbed/controllers/sign"
 )
 
 // managerLease is the name of the Lease that the leading manager holds.
@@ -26,6 +27,8 @@ type managerOptions struct {
 	leaderElect bool
 	metrics     string
 	health      string
+	signingCert string
+	signingKey  string
 	log         logOptions
 }
 
@@ -36,7 +39,9 @@ func newManagerCommand() *cobra.Command {
 		Short: "Decide which node is to be at which configuration",
 		Long: `Watch NodeConfigs, NetworkConfigs and the NodeStates of all nodes: find the NodeConfig that governs
 each node, cut revisions, hand them out as fast as rollout.maxUnavailable allows, let each agent
-read what it is assigned and nothing else, and show in NodeConfig.status how far it is.
+read what it is assigned and nothing else, and show in NodeConfig.status how far it is. Let nodes
+join that have a token of "seedbed seed token create", and approve the certificates of their agents,
+kube-proxies, flannels and kubelets.
 
 Several managers may run; the one that holds the lease ` + v1alpha1.Namespace + "/" + managerLease + ` works.`,
 		Example: `  # Beside a seed
@@ -57,6 +62,8 @@ Several managers may run; the one that holds the lease ` + v1alpha1.Namespace + 
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "wait for the lease before doing anything, so that one of several managers works")
 	f.StringVar(&o.metrics, "metrics-bind-address", "127.0.0.1:9465", "address of the Prometheus metrics; 0 is off")
 	f.StringVar(&o.health, "health-probe-bind-address", "0", "address of /healthz and /readyz, such as :8081; 0 is off")
+	f.StringVar(&o.signingCert, "signing-cert", "", "certificate of the authority to sign approved certificates with, where no kube-controller-manager signs them")
+	f.StringVar(&o.signingKey, "signing-key", "", "key of --signing-cert")
 	o.log.addFlags(c)
 	return c
 }
@@ -113,5 +120,24 @@ func (o *managerOptions) manager(config *rest.Config) (ctrl.Manager, error) {
 	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
-	return mgr, controllers.SetupManager(mgr)
+	services, err := o.services()
+	if err != nil {
+		return nil, err
+	}
+	return mgr, controllers.SetupManager(mgr, services)
+}
+
+// services reads the authority, where there is one to sign with.
+func (o *managerOptions) services() (controllers.Services, error) {
+	switch {
+	case o.signingCert == "" && o.signingKey == "":
+		return controllers.Services{}, nil
+	case o.signingCert == "" || o.signingKey == "":
+		return controllers.Services{}, fmt.Errorf("--signing-cert %q and --signing-key %q: give both, or neither", o.signingCert, o.signingKey)
+	}
+	authority, err := sign.Load(o.signingCert, o.signingKey)
+	if err != nil {
+		return controllers.Services{}, fmt.Errorf("--signing-cert: %w", err)
+	}
+	return controllers.Services{Authority: authority}, nil
 }

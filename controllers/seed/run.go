@@ -240,14 +240,22 @@ func (s *seed) serve(ctx context.Context, readyFile string) error {
 	return nil
 }
 
+// signing are the flags of a manager that has to sign certificates itself.
+func signing(l Layout, c Components) string {
+	if c.ControllerManager != "" {
+		return ""
+	}
+	return fmt.Sprintf(" --signing-cert %s --signing-key %s", l.PKI().CertFile(clusterAuthority), l.PKI().KeyFile(clusterAuthority))
+}
+
 // summary is what a user needs to know once the seed is up.
 func summary(l Layout, s Settings, server string, c Components) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThe seed is up at %s.\n\n", server)
 	fmt.Fprintf(&b, "  use it:          export KUBECONFIG=%s\n", l.Kubeconfig(adminName))
 	fmt.Fprintf(&b, "                   kubectl get networkconfigs,nodeconfigs,nodestates\n")
-	fmt.Fprintf(&b, "  start a manager: seedbed manager --kubeconfig %s\n", l.Kubeconfig(managerName))
-	fmt.Fprintf(&b, "  add a node:      seedbed seed add-node NAME --labels role=worker --data-dir %s\n", l.Root)
+	fmt.Fprintf(&b, "  start a manager: seedbed manager --kubeconfig %s%s\n", l.Kubeconfig(managerName), signing(l, c))
+	fmt.Fprintf(&b, "  let nodes join:  seedbed seed token create --labels role=worker --data-dir %s\n", l.Root)
 	fmt.Fprintf(&b, "  flannel's etcd:  %s\n", flannelSummary(s))
 	fmt.Fprintf(&b, "  logs:            %s\n", l.Log("*"))
 	for _, n := range notRun(c) {

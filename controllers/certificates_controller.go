@@ -1,0 +1,201 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/approve"
+	"seedbed.dev/seedbed/controllers/sign"
+)
+
+// CertificateReconciler approves and refuses the certificate signing requests of nodes, by the rules
+// of package approve, and makes the NodeStates of those that join.
+type CertificateReconciler struct {
+	client client.Client
+	// live reads past the cache: a token that was deleted a moment ago admits nobody.
+	live   client.Reader
+	events events.EventRecorder
+	now    func() time.Time
+	// authority signs what is approved; nil where kube-controller-manager does.
+	authority *sign.Authority
+}
+
+// Reconcile decides a request that nobody has decided yet, and signs one that was approved.
+func (r *CertificateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var csr certificatesv1.CertificateSigningRequest
+	if err := r.client.Get(ctx, req.NamespacedName, &csr); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if undecided(&csr) {
+		return settle(r.decide(ctx, &csr))
+	}
+	if r.authority == nil {
+		return ctrl.Result{}, nil
+	}
+	if toBeSigned(&csr) {
+		return settle(r.sign(ctx, &csr))
+	}
+	return r.expire(ctx, &csr)
+}
+
+// decide does what the rules say. A NodeState is made before the request is approved: an agent with a
+// certificate finds itself.
+func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) error {
+	in := approve.Input{Request: requestOf(csr), Now: r.now()}
+	claim, ours := approve.Read(in.Request)
+	if !ours {
+		return nil
+	}
+	node, err := r.node(ctx, claim.Node)
+	if err != nil {
+		return err
+	}
+	in.Node = viewOf(node)
+	if err := r.readScope(ctx, claim.TokenID, &in); err != nil {
+		return err
+	}
+	decision := approve.Decide(in)
+	if decision.Register {
+		if node, err = r.register(ctx, claim.Node, node, in); err != nil {
+			return err
+		}
+	}
+	switch decision.Verdict {
+	case approve.Approved:
+		if err := r.answer(ctx, csr, certificatesv1.CertificateApproved, decision); err != nil {
+			return err
+		}
+		publish(r.events, certificateApproved(node, csr, decision))
+	case approve.Denied:
+		if err := r.answer(ctx, csr, certificatesv1.CertificateDenied, decision); err != nil {
+			return err
+		}
+		publish(r.events, certificateRefused(csr, decision))
+	case approve.Waiting:
+		publish(r.events, certificateWaits(csr, decision))
+	case approve.Ignored:
+	}
+	return nil
+}
+
+// node reads a NodeState; nil is one that is not there.
+func (r *CertificateReconciler) node(ctx context.Context, name string) (*v1alpha1.NodeState, error) {
+	if name == "" {
+		return nil, nil
+	}
+	var node v1alpha1.NodeState
+	err := r.live.Get(ctx, client.ObjectKey{Name: name}, &node)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get NodeState %s: %w", name, err)
+	}
+	return &node, nil
+}
+
+// readScope reads what a token may be used for into the input. That it cannot be made out is a reason
+// to refuse and no failure.
+func (r *CertificateReconciler) readScope(ctx context.Context, tokenID string, in *approve.Input) error {
+	if tokenID == "" {
+		return nil
+	}
+	var stored corev1.ConfigMap
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: v1alpha1.JoinName(tokenID)}, &stored)
+	if apierrors.IsNotFound(err) || err == nil && !v1alpha1.IsJoinScope(&stored) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get the scope of token %s: %w", tokenID, err)
+	}
+	var scope approve.Scope
+	if scope, in.ScopeErr = approve.ReadScope(stored.Data); in.ScopeErr == nil {
+		in.Scope = &scope
+	}
+	return nil
+}
+
+// register makes the NodeState of a node that joins. One that an administrator registered keeps its
+// labels, and its addresses if it has any.
+func (r *CertificateReconciler) register(ctx context.Context, name string, node *v1alpha1.NodeState, in approve.Input) (*v1alpha1.NodeState, error) {
+	id := map[string]string{v1alpha1.MachineIDAnnotation: in.Request.MachineID}
+	if node == nil {
+		node = &v1alpha1.NodeState{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: in.Scope.Labels, Annotations: id},
+			Spec:       v1alpha1.NodeStateSpec{Addresses: in.Scope.Addresses},
+		}
+		if err := r.client.Create(ctx, node); err != nil {
+			return nil, fmt.Errorf("create NodeState %s: %w", name, err)
+		}
+		publish(r.events, nodeJoined(node))
+		return node, nil
+	}
+	claimed := node.DeepCopy()
+	if claimed.Annotations == nil {
+		claimed.Annotations = map[string]string{}
+	}
+	claimed.Annotations[v1alpha1.MachineIDAnnotation] = in.Request.MachineID
+	if len(claimed.Spec.Addresses) == 0 {
+		claimed.Spec.Addresses = in.Scope.Addresses
+	}
+	if err := r.client.Patch(ctx, claimed, client.MergeFromWithOptions(node, client.MergeFromWithOptimisticLock{})); err != nil {
+		return nil, fmt.Errorf("give NodeState %s its machine-id: %w", name, err)
+	}
+	publish(r.events, nodeJoined(claimed))
+	return claimed, nil
+}
+
+// answer writes a condition. That somebody else decided meanwhile is a conflict, so that nothing is
+// decided twice.
+func (r *CertificateReconciler) answer(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, kind certificatesv1.RequestConditionType, d approve.Decision) error {
+	decided := csr.DeepCopy()
+	decided.Status.Conditions = append(decided.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+		Type: kind, Status: corev1.ConditionTrue, Reason: d.Reason, Message: d.Message,
+		LastUpdateTime: metav1.NewTime(r.now()),
+	})
+	if err := r.client.SubResource("approval").Update(ctx, decided); err != nil {
+		return fmt.Errorf("write condition %s of certificate signing request %s: %w", kind, csr.Name, err)
+	}
+	return nil
+}
+
+func requestOf(csr *certificatesv1.CertificateSigningRequest) approve.Request {
+	usages := make([]string, 0, len(csr.Spec.Usages))
+	for _, u := range csr.Spec.Usages {
+		usages = append(usages, string(u))
+	}
+	return approve.Request{
+		Signer: csr.Spec.SignerName, User: csr.Spec.Username, Groups: csr.Spec.Groups,
+		Usages: usages, PEM: csr.Spec.Request, MachineID: csr.Annotations[v1alpha1.MachineIDAnnotation],
+	}
+}
+
+func viewOf(node *v1alpha1.NodeState) *approve.Node {
+	if node == nil {
+		return nil
+	}
+	return &approve.Node{
+		MachineID: node.Annotations[v1alpha1.MachineIDAnnotation],
+		Addresses: node.Spec.Addresses,
+		Leaving:   !node.DeletionTimestamp.IsZero(),
+	}
+}
+
+func has(csr *certificatesv1.CertificateSigningRequest, kind certificatesv1.RequestConditionType) bool {
+	return slices.ContainsFunc(csr.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool { return c.Type == kind })
+}
+
+func undecided(csr *certificatesv1.CertificateSigningRequest) bool {
+	return !has(csr, certificatesv1.CertificateApproved) && !has(csr, certificatesv1.CertificateDenied) && !has(csr, certificatesv1.CertificateFailed)
+}
