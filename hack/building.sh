@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts that build components once have in common: a lock, progress, and leaving nothing
 # behind. A script that sources it sets `label` first, and names what it is building by `temp`, a path
-# that is removed when the script ends.
+# that is removed when the script ends; of a file "log" in it the end is shown when it fails.
 # shellcheck disable=SC2154  # label is set by who sources this.
 
 progress_seconds=20
@@ -15,6 +15,8 @@ die() {
 
 # shellcheck disable=SC2317,SC2329  # The trap calls it.
 cleanup() {
+  local status=$?
+  [ "$status" -eq 0 ] || [ ! -f "$temp/log" ] || tail -n 30 "$temp/log" >&2
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
   [ -z "$temp" ] || rm -rf "$temp"
 }
@@ -34,9 +36,11 @@ tick() {
 building() {
   tick 9>&- &
   ticker=$!
-  "$@" 9>&- || die "the build failed; its messages are above"
+  local status=0
+  "$@" 9>&- || status=$?
   kill "$ticker" 2>/dev/null || true
   ticker=
+  [ "$status" -eq 0 ] || die "that failed: $*"
 }
 
 # lock FOLDER: two at once would do the work twice; the second waits for the first and finds it done.

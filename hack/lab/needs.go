@@ -23,7 +23,7 @@ func (e *Unfit) Error() string {
 // tools are the programs that a lab needs on the machine, and the Debian packages that bring them.
 var tools = map[string]string{
 	"systemd-nspawn": "systemd-container",
-	"debootstrap":    "debootstrap",
+	"mmdebstrap":     "mmdebstrap",
 	"apt-ftparchive": "apt-utils",
 	"dpkg-deb":       "dpkg",
 	"gcc":            "gcc", // flannel has a backend in C

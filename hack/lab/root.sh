@@ -13,10 +13,10 @@ suite=bookworm
 # docker of the suite is 20.10, which speaks too old an API for cri-dockerd 0.4; that of the next suite
 # is 26.1. A whole root of the next suite does not boot on a machine with cgroup v1.
 docker_suite=trixie
-packages=systemd,systemd-sysv,dbus,iproute2,iptables,procps,kmod,ca-certificates,curl,iputils-ping,conntrack,ipset,socat,ethtool
+packages=systemd,systemd-sysv,dbus,iproute2,iptables,nftables,procps,kmod,ca-certificates,curl,iputils-ping,conntrack,ipset,socat,ethtool
 docker_packages=(docker.io docker-cli)
-# What docker_packages would bring along from the next suite is in the root already, so that a host
-# installs docker in seconds and changes its libc for nobody.
+# What docker_packages bring along from the next suite is in the root from the start, so that installing
+# docker is quick and changes nobody's libc.
 docker_needs=(libc6 libc-bin base-files)
 image_programs=(bash cat curl date env getent hostname ip ls ping sleep)
 
@@ -34,34 +34,37 @@ mirror() {
   echo "${site:-http://deb.debian.org/debian}"
 }
 
-# debootstrap and apt in the root go the way that this machine's apt goes.
+# What fetches packages goes the way that this machine's apt goes.
 use_proxy() {
   local http_proxy_of_apt=''
   eval "$(apt-config shell http_proxy_of_apt Acquire::http::Proxy)"
   [ -z "$http_proxy_of_apt" ] || export http_proxy=$http_proxy_of_apt
 }
 
+apt_in_root() { in_root apt-get -q -y --no-install-recommends -t "$docker_suite" "$@"; }
+logged() { "$@" >>"$temp/log" 2>&1 9>&-; }
 in_root() { DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 chroot "$temp/root" "$@"; }
-apt_in_root() { in_root apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@" 9>&- >>"$temp/log" 2>&1; }
 
-# with_apt gives the root the means to reach the mirror, and takes them back.
-with_apt() {
-  cp /etc/resolv.conf "$temp/root/etc/resolv.conf"
-  echo "deb $1 $docker_suite main" >"$temp/root/etc/apt/sources.list.d/docker.list"
-  printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$docker_suite" >"$temp/root/etc/apt/preferences.d/docker"
-  apt_in_root update
-  shift
-  "$@"
-  rm -rf "$temp/root/etc/apt/preferences.d/docker" "$temp/root/etc/apt/sources.list.d/docker.list" \
-    "$temp/root/etc/resolv.conf" "$temp/root/var/lib/apt/lists"/*
+# The next suite is there, and used for nothing but docker and what docker needs. Syncs are most of
+# the time, and a root that is half made is thrown away anyhow.
+debian() {
+  local from=$1
+  printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$docker_suite" >"$temp/preferences"
+  building logged mmdebstrap --mode=root --format=directory --variant=minbase --include="$packages" \
+    --dpkgopt=force-unsafe-io --setup-hook="cp '$temp/preferences' \"\$1/etc/apt/preferences.d/docker\"" \
+    --skip=cleanup/apt/lists \
+    "$suite" "$temp/root" "deb $from $suite main" "deb $from $docker_suite main"
 }
 
 fetch_docker() {
-  apt_in_root install -t "$docker_suite" "${docker_needs[@]}"
-  rm -f "$temp"/root/var/cache/apt/archives/*.deb
-  apt_in_root install -t "$docker_suite" --download-only "${docker_packages[@]}"
   mkdir "$temp/repo"
+  cp /etc/resolv.conf "$temp/root/etc/resolv.conf"
+  building logged apt_in_root install "${docker_needs[@]}"
+  logged apt_in_root clean
+  logged apt_in_root install --download-only "${docker_packages[@]}"
   mv "$temp"/root/var/cache/apt/archives/*.deb "$temp/repo/"
+  rm -rf "$temp/root/etc/apt/preferences.d/docker" "$temp/root/etc/resolv.conf" "$temp/root/var/lib/apt/lists"/* \
+    "$temp"/root/var/cache/apt/*.bin "$temp"/root/etc/apt/sources.list.d/*
 }
 
 # test_package VERSION is a package that does nothing, for tests of pins, holds and downgrades.
@@ -84,10 +87,9 @@ settle_root() {
   echo 'deb [trusted=yes] file:/srv/repo ./' >"$temp/root/etc/apt/sources.list"
   # kubelet reads the kernel's log, which a container does not have.
   echo 'L /dev/kmsg - - - - /dev/null' >"$temp/root/usr/lib/tmpfiles.d/lab.conf"
-  mkdir -p "$temp/root/srv/repo" "$temp/root/var/lib/docker" "$temp/root/opt/lab"
+  mkdir -p "$temp/root"/{srv/repo,srv/images,opt/lab/sys,var/lib/docker,var/log/journal}
   cp -r "$root/hack/lab/root/." "$temp/root/"
-  in_root systemctl enable lab-kernel-settings.service 9>&- >>"$temp/log" 2>&1
-  in_root systemctl mask systemd-resolved.service systemd-networkd.service systemd-timesyncd.service 9>&- >>"$temp/log" 2>&1
+  logged in_root systemctl enable lab-kernel-settings.service
 }
 
 make_image() {
@@ -111,16 +113,13 @@ make_root() {
   from=$(mirror)
   mkdir -p "$temp"
   say "making a Debian root from $from: a minute or a few, once"
-  # Without syncs, which are most of the time: a root that is half made is thrown away anyhow.
-  building debootstrap --variant=minbase --include="$packages" "$suite" "$temp/root" "$from" >"$temp/log" ||
-    die "debootstrap failed: $temp/log"
-  with_apt "$from" fetch_docker
+  debian "$from"
+  fetch_docker
   test_package 1.0
   test_package 2.0
   index_repo
   make_image
   settle_root
-  rm -f "$temp"/root/var/cache/apt/archives/*.deb "$temp"/root/var/cache/apt/*.bin
 }
 
 main() {

@@ -63,8 +63,18 @@ func makeSettings(lab layout.Lab, node string) error {
 			return fmt.Errorf("host %s: kernel settings: %w", node, err)
 		}
 	}
-	return nil
+	// kube-proxy sizes the machine's table of connections.
+	size, err := os.ReadFile(hashSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(settingsFolder(lab, node), filepath.Base(hashSize)), size, 0o644)
+	}
+	return err
 }
+
+const hashSize = "/sys/module/nf_conntrack/parameters/hashsize"
 
 func copySettings(from, to string) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {

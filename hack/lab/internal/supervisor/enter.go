@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"seedbed.dev/seedbed/hack/lab/internal/cgroup"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
 )
 
@@ -18,11 +19,11 @@ func becomeHost(lab layout.Lab, name string) error {
 	if err != nil {
 		return err
 	}
-	all, err := hierarchies()
+	all, err := cgroup.Hierarchies()
 	if err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
-	if err := joinCgroups(all, hostCgroup(lab, name)); err != nil {
+	if err := cgroup.Join(all, hostCgroup(lab, name)); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
 	// The namespaces are this thread's, and the one that executes is the one that stays.
@@ -30,7 +31,7 @@ func becomeHost(lab layout.Lab, name string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("namespaces: %w", err)
 	}
-	if err := remountCgroups(all); err != nil {
+	if err := cgroup.Remount(all); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
 	argv := nspawn(lab, node)
@@ -52,7 +53,7 @@ func nspawn(lab layout.Lab, node layout.Node) []string {
 		"--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--network-namespace-path=" + namespaceFile(lab, node.Name),
 		"--capability=all", "--system-call-filter=@known",
-		"--bind=/sys/fs/cgroup",
+		"--bind=/sys/fs/cgroup", "--bind-ro=/sys/module",
 		"--bind=" + dockerFolder(lab, node.Name) + ":/var/lib/docker",
 		"--bind=" + settingsFolder(lab, node.Name) + ":/opt/lab/sys",
 		"--bind-ro=" + filepath.Join(lab.Root, "repo") + ":/srv/repo",

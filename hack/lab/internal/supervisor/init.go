@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"seedbed.dev/seedbed/hack/lab/internal/cgroup"
 	"seedbed.dev/seedbed/hack/lab/internal/control"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
 )
@@ -25,7 +26,7 @@ func runInit(lab layout.Lab) error {
 	if err := makeSeedNetwork(lab); err != nil {
 		return fmt.Errorf("the seed's network: %w", err)
 	}
-	all, err := hierarchies()
+	all, err := cgroup.Hierarchies()
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func runInit(lab layout.Lab) error {
 	}
 	hosts := map[string]*host{}
 	for _, node := range lab.Nodes {
-		if err := makeCgroups(all, hostCgroup(lab, node.Name)); err != nil {
+		if err := cgroup.Make(all, hostCgroup(lab, node.Name)); err != nil {
 			return fmt.Errorf("host %s: cgroups: %w", node.Name, err)
 		}
 		if err := makeDisk(lab, node); err != nil {

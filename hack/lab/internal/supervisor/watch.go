@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"seedbed.dev/seedbed/hack/lab/internal/cgroup"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
 )
 
@@ -140,9 +141,9 @@ func writeState(state State) error {
 // Sweep removes what namespaces do not hold: cgroups, and the files of this run. Whoever calls it holds
 // the lab's lock, and no process of the lab is left.
 func Sweep(lab layout.Lab) error {
-	all, err := hierarchies()
+	all, err := cgroup.Hierarchies()
 	if err == nil {
-		err = removeCgroups(all, lab.Cgroup(), patience)
+		err = cgroup.Remove(all, lab.Cgroup(), patience)
 	}
 	return errors.Join(err, os.RemoveAll(lab.Hosts()), os.RemoveAll(lab.Registry()))
 }

@@ -1,4 +1,4 @@
-package supervisor
+package cgroup
 
 import (
 	"bufio"
@@ -14,24 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hierarchy is a mounted cgroup hierarchy: one of several of version 1, or that of version 2.
-type hierarchy struct {
+// Hierarchy is a mounted cgroup hierarchy: one of several of version 1, or that of version 2.
+type Hierarchy struct {
 	mount   string
 	fstype  string
 	options string
 }
 
-// mountOptions are options of a cgroup mount that say nothing about which hierarchy it is.
+// mountOptions are options of a cgroup mount that say nothing about which Hierarchy it is.
 var mountOptions = []string{"rw", "ro", "relatime", "nosuid", "nodev", "noexec", "nsdelegate", "memory_recursiveprot", "xattr", "clone_children"}
 
-// hierarchies reads which cgroup hierarchies this process sees.
-func hierarchies() ([]hierarchy, error) {
+// Hierarchies reads which cgroup hierarchies this process sees.
+func Hierarchies() ([]Hierarchy, error) {
 	file, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	var found []hierarchy
+	var found []Hierarchy
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		// As in: 31 25 0:27 / /sys/fs/cgroup/cpu rw,relatime - cgroup none rw,cpu
@@ -43,13 +43,13 @@ func hierarchies() ([]hierarchy, error) {
 		options := slices.DeleteFunc(strings.Split(right[2], ","), func(o string) bool {
 			return slices.Contains(mountOptions, o) || strings.HasPrefix(o, "release_agent=")
 		})
-		found = append(found, hierarchy{mount: left[4], fstype: right[0], options: strings.Join(options, ",")})
+		found = append(found, Hierarchy{mount: left[4], fstype: right[0], options: strings.Join(options, ",")})
 	}
 	return found, lines.Err()
 }
 
-// makeCgroups makes the cgroup with that path in every hierarchy.
-func makeCgroups(all []hierarchy, cgroup string) error {
+// Make makes the cgroup with that path in every hierarchy.
+func Make(all []Hierarchy, cgroup string) error {
 	for _, h := range all {
 		dir := h.mount
 		for part := range strings.SplitSeq(cgroup, "/") {
@@ -68,7 +68,7 @@ func makeCgroups(all []hierarchy, cgroup string) error {
 
 // passOn gives a new cgroup what it does not get from its parent by itself: in version 1 its
 // processors and memory nodes, in version 2 the controllers.
-func passOn(h hierarchy, parent, dir string) error {
+func passOn(h Hierarchy, parent, dir string) error {
 	if h.fstype == "cgroup2" {
 		controllers, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers"))
 		if err != nil {
@@ -95,8 +95,8 @@ func passOn(h hierarchy, parent, dir string) error {
 	return nil
 }
 
-// joinCgroups moves this process into the cgroup of every hierarchy.
-func joinCgroups(all []hierarchy, cgroup string) error {
+// Join moves this process into the cgroup of every hierarchy.
+func Join(all []Hierarchy, cgroup string) error {
 	for _, h := range all {
 		if err := os.WriteFile(filepath.Join(h.mount, cgroup, "cgroup.procs"), []byte("0"), 0); err != nil {
 			return err
@@ -105,9 +105,9 @@ func joinCgroups(all []hierarchy, cgroup string) error {
 	return nil
 }
 
-// remountCgroups mounts every hierarchy again, in a cgroup namespace that was just entered: each then
+// Remount mounts every hierarchy again, in a cgroup namespace that was just entered: each then
 // shows this process's cgroup as its root.
-func remountCgroups(all []hierarchy) error {
+func Remount(all []Hierarchy) error {
 	for _, h := range all {
 		if err := unix.Unmount(h.mount, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("unmounting %s: %w", h.mount, err)
@@ -119,9 +119,9 @@ func remountCgroups(all []hierarchy) error {
 	return nil
 }
 
-// removeCgroups removes the cgroup and all below it in every hierarchy. Processes that were just killed
+// Remove removes the cgroup and all below it in every hierarchy. Processes that were just killed
 // leave their cgroup a moment later, so it tries for a while.
-func removeCgroups(all []hierarchy, cgroup string, patience time.Duration) error {
+func Remove(all []Hierarchy, cgroup string, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
 		var failed error
@@ -153,4 +153,34 @@ func removeTree(dir string) error {
 		return err
 	}
 	return os.Remove(dir)
+}
+
+// Follow moves the calling thread into the cgroups that a process is in, given as its /proc/PID/cgroup, so
+// that what the thread starts is there. A hierarchy of version 2 moves no single thread: for that one it
+// returns the cgroup's folder, which clone3 takes, or "" when there is none.
+func Follow(all []Hierarchy, membership string) (string, error) {
+	folder := ""
+	for line := range strings.Lines(membership) {
+		// As in 4:memory:/seedbed-lab/node-a, and 0::/... for version 2.
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, path, _ := strings.Cut(rest, ":")
+		for _, h := range all {
+			switch {
+			case controllers == "" && h.fstype == "cgroup2":
+				folder = filepath.Join(h.mount, path)
+			case controllers != "" && h.fstype == "cgroup" && sameControllers(h.options, controllers):
+				if err := os.WriteFile(filepath.Join(h.mount, path, "tasks"), []byte("0"), 0); err != nil {
+					return "", err
+				}
+			}
+		}
+	}
+	return folder, nil
+}
+
+func sameControllers(a, b string) bool {
+	left, right := strings.Split(a, ","), strings.Split(b, ",")
+	slices.Sort(left)
+	slices.Sort(right)
+	return slices.Equal(left, right)
 }
