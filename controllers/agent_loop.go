@@ -40,6 +40,9 @@ type Agent struct {
 	// Resync is the time between passes when nothing happens: what is not watched (units, sysctls,
 	// chains) is looked at then.
 	Resync time.Duration
+	// Certificates makes the agent obtain and renew the client certificates that its host's units
+	// await, and its own. Never on a host root: what runs there will have its own.
+	Certificates bool
 	// Report is given every pass.
 	Report func(report.Pass)
 	// Jitter returns a random number in [0, 1), to spread retries.

@@ -33,6 +33,14 @@ var (
 		Name: "seedbed_agent_host_fsyncs_total",
 		Help: "Times the agent has waited for its host's disk.",
 	}, func() float64 { return float64(linux.Fsyncs()) })
+	certificateEnd = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "seedbed_agent_certificate_expiration_timestamp_seconds",
+		Help: "End of the validity of the client certificates that the agent obtains, in seconds since the epoch.",
+	}, []string{"certificate"})
+	certificateFailures = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "seedbed_agent_certificate_failures_total",
+		Help: "Attempts to obtain or renew a client certificate that did not succeed.",
+	}, []string{"certificate"})
 	inSync = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "seedbed_agent_in_sync",
 		Help: "1 while the host is as its assigned revision says, else 0.",
@@ -41,7 +49,7 @@ var (
 
 // registerAgentMetrics is called when an agent is set up, so that no other process serves these.
 var registerAgentMetrics = sync.OnceFunc(func() {
-	metrics.Registry.MustRegister(passSeconds, stepsTotal, driftTotal, writesTotal, fsyncsTotal, inSync)
+	metrics.Registry.MustRegister(passSeconds, stepsTotal, driftTotal, writesTotal, fsyncsTotal, inSync, certificateEnd, certificateFailures)
 })
 
 func observePass(p *report.Pass) {

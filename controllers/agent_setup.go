@@ -83,6 +83,12 @@ func RunAgent(ctx context.Context, config *rest.Config, agent *Agent, options ct
 		return fmt.Errorf("agent: %w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if agent.Certificates {
+		reporter := newCertificateReporter(agent.Pipeline.NodeName, mgr.GetClient(), events, log)
+		renewer := newRenewer(agent, config, reporter)
+		group.Go(func() error { return renewer.Run(ctx) })
+		group.Go(func() error { return reporter.Run(ctx) })
+	}
 	group.Go(func() error { return mgr.Start(ctx) })
 	group.Go(func() error { return agent.Run(ctx) })
 	group.Go(func() error { return writer.Run(ctx) })

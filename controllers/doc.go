@@ -29,6 +29,8 @@
 //	apply                                 a plan carried out, journal and ledger
 //	sign                                  certificates, where nothing else signs them
 //	seed                                  the seed control plane
+//	credentials                           client certificates of a node, obtained and renewed
+//	join                                  a host gets an identity, and gives it back
 //	cli                                   the commands
 //	testenv                               a real API server for tests
 package controllers

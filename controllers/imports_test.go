@@ -37,6 +37,9 @@ var beside = map[string][]string{
 	"sign":       {},
 	"seed":       {"schema", "approve"},
 	"testenv":    {},
+	// The identity of a node: how it gets one, and how it gives it up with all that it did.
+	"credentials": {"state", "host", "resolve"},
+	"join":        {"state", "host", "resolve", "plan", "apply", "credentials"},
 }
 
 // knowsAll are the packages where everything meets; nothing may import them but main and each other.
@@ -48,7 +51,7 @@ var pure = []string{
 }
 
 // talksToKubernetes are the packages that may hold a client.
-var talksToKubernetes = []string{".", "cli", "seed", "testenv"}
+var talksToKubernetes = []string{".", "cli", "seed", "testenv", "credentials", "join"}
 
 // touchesMachine are the packages that may run programs, look at interfaces and speak to systemd:
 // the Linux adapters, and the seed, whose children etcd and Kubernetes are.

@@ -34,6 +34,8 @@ type Pipeline struct {
 	Validate func(revision.Revision) field.ErrorList
 	// Watch is told the managed paths before the host is observed; may be nil.
 	Watch func(paths []string)
+	// Await is told the files that units await before they are looked for; may be nil.
+	Await func(paths []string)
 	// Keep puts an assignment on disk before the host is changed towards it, so that an agent that
 	// is killed half-way goes on with it and not back, and the facts it was realised with; may be nil.
 	Keep func(*Assignment, *v1alpha1.Facts) error
@@ -206,6 +208,9 @@ func fieldErrors(errs field.ErrorList) string {
 
 // converge observes, plans, applies, and observes and plans once more to see whether it held.
 func (p *Pipeline) converge(ctx context.Context, pass *report.Pass) {
+	if p.Await != nil {
+		p.Await(pass.Desired.AwaitedPaths())
+	}
 	p.watch(pass.Desired)
 	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
 	pass.Plan = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())

@@ -182,7 +182,7 @@ func (o *agentOptions) agent(h host.Host, log logr.Logger) (*controllers.Agent, 
 			Now: time.Now, Log: log.WithName("pass"),
 		},
 		Cache: controllers.AssignmentCache{Store: h.Store}, Watcher: watcher,
-		Resync: o.resync, Jitter: rand.Float64, Log: log.WithName("agent"),
+		Certificates: !h.Offline, Resync: o.resync, Jitter: rand.Float64, Log: log.WithName("agent"),
 	}
 	if err := agent.Init(); err != nil {
 		return nil, nil, errors.Join(err, watcher.Close())

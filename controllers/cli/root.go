@@ -58,7 +58,7 @@ hosts agree, keeps them so, and says what it did.`,
 		&cobra.Group{ID: groupLook, Title: "Look before and after:"},
 	)
 	for id, commands := range map[string][]*cobra.Command{
-		groupRun:  {newSeedCommand(), newManagerCommand(), newAgentCommand()},
+		groupRun:  {newSeedCommand(), newManagerCommand(), newAgentCommand(), newJoinCommand(), newLeaveCommand()},
 		groupLook: {newRenderCommand(), newPlanCommand(), newStatusCommand(), newVersionCommand()},
 	} {
 		for _, c := range commands {

@@ -1,0 +1,197 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Membership is what joining and leaving a cluster needs of the machine this process runs on, beside
+// host.Host (join.Machine).
+type Membership struct{}
+
+// systemdFolder is there while systemd is the system's manager (sd_booted(3)).
+const systemdFolder = "/run/systemd/system"
+
+// Check says why this process cannot join the machine to a cluster.
+func (Membership) Check() error {
+	if os.Geteuid() != 0 {
+		return errors.New("this changes the system, and needs root: run it with sudo")
+	}
+	if _, err := os.Stat(systemdFolder); err != nil {
+		return fmt.Errorf("this system is not run by systemd (%s: %w), which Seedbed needs: use a host that is, not a container", systemdFolder, cause(err))
+	}
+	return nil
+}
+
+// Lock takes the lock of the machine's agent.
+func (Membership) Lock() (func() error, error) {
+	lock, err := AcquireLock("/")
+	if err != nil {
+		return nil, err
+	}
+	return lock.Release, nil
+}
+
+// InstallProgram puts the running program at p, unless it is that file or one like it.
+func (Membership) InstallProgram(p string) (undo func() error, err error) {
+	return installProgram("/proc/self/exe", p)
+}
+
+// installProgram keeps the old program open, by which it can be put back: its file is there until it
+// is closed, which is when this process ends.
+func installProgram(from, to string) (undo func() error, err error) {
+	same, err := sameProgram(from, to)
+	if err != nil || same {
+		return nil, err
+	}
+	old, err := os.Open(to)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("install %s: %w", to, cause(err))
+	}
+	source, err := os.Open(from)
+	if err == nil {
+		err = errors.Join(copyProgram(source, to), source.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("install %s: %w", to, cause(err))
+	}
+	return func() error {
+		if old == nil {
+			err = os.Remove(to)
+		} else {
+			err = errors.Join(copyProgram(old, to), old.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("put %s back: %w", to, cause(err))
+		}
+		return nil
+	}, nil
+}
+
+// copyProgram is replace for a file that is too large to hold in memory.
+func copyProgram(source *os.File, to string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	dir, err := os.OpenRoot(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	temp := newTempName()
+	file, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, discard(dir, temp))
+		}
+	}()
+	_, err = io.Copy(file, source)
+	if err == nil {
+		err = errors.Join(file.Chmod(0o755), file.Sync())
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := dir.Rename(temp, filepath.Base(to)); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// sameProgram compares what is at both paths; nothing at to is different.
+func sameProgram(from, to string) (bool, error) {
+	a, err := os.Open(from)
+	if err != nil {
+		return false, fmt.Errorf("program %s: %w", from, cause(err))
+	}
+	defer a.Close()
+	b, err := os.Open(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("program %s: %w", to, cause(err))
+	}
+	defer b.Close()
+	infoA, errA := a.Stat()
+	infoB, errB := b.Stat()
+	if err := errors.Join(errA, errB); err != nil {
+		return false, err
+	}
+	if os.SameFile(infoA, infoB) {
+		return true, nil
+	}
+	if infoA.Size() != infoB.Size() || infoB.Mode().Perm()&0o555 != 0o555 {
+		return false, nil
+	}
+	return sameContent(a, b)
+}
+
+func sameContent(a, b io.Reader) (bool, error) {
+	const chunk = 1 << 20
+	bufferA, bufferB := make([]byte, chunk), make([]byte, chunk)
+	for {
+		n, errA := io.ReadFull(a, bufferA)
+		m, errB := io.ReadFull(b, bufferB)
+		if string(bufferA[:n]) != string(bufferB[:m]) {
+			return false, nil
+		}
+		for _, err := range []error{errA, errB} {
+			switch {
+			case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+				return true, nil
+			case err != nil:
+				return false, cause(err)
+			}
+		}
+	}
+}
+
+// RemoveMatching removes the files, never folders, that match a pattern of path.Match.
+func (Membership) RemoveMatching(pattern string) error {
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		return fmt.Errorf("files %s: %w", pattern, err)
+	}
+	var errs []error
+	for _, name := range names {
+		if info, err := os.Lstat(name); err == nil && !info.IsDir() {
+			errs = append(errs, os.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// RemoveState removes what is in StateDir but for keep.
+func (Membership) RemoveState(keep ...string) error { return removeState(StateDir, keep) }
+
+func removeState(folder string, keep []string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		if !slices.Contains(keep, entry.Name()) {
+			errs = append(errs, os.RemoveAll(path.Join(folder, entry.Name())))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package linux
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func writeFile(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func contentOf(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestProgramIsInstalledAndPutBackAsItWas(t *testing.T) {
+	for name, before := range map[string]string{"none before": "", "another release before": "old program"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			from, to := filepath.Join(dir, "download", "seedbed"), filepath.Join(dir, "bin", "seedbed")
+			writeFile(t, from, "new program", 0o700)
+			if before != "" {
+				writeFile(t, to, before, 0o755)
+			}
+			undo, err := installProgram(from, to)
+			if err != nil || undo == nil {
+				t.Fatal(undo == nil, err)
+			}
+			info, err := os.Stat(to)
+			if err != nil || contentOf(t, to) != "new program" || info.Mode().Perm() != 0o755 {
+				t.Fatalf("installed %q, %v, %v", contentOf(t, to), info, err)
+			}
+			if again, err := installProgram(from, to); again != nil || err != nil {
+				t.Errorf("installing it again: %v, %v; want nothing to be done", again != nil, err)
+			}
+			if again, err := installProgram(to, to); again != nil || err != nil {
+				t.Errorf("installing it over itself: %v, %v; want nothing to be done", again != nil, err)
+			}
+			if err := undo(); err != nil {
+				t.Fatal(err)
+			}
+			if got := contentOf(t, to); got != before {
+				t.Errorf("put back: %q, want %q", got, before)
+			}
+			entries, err := os.ReadDir(filepath.Dir(to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if strings.HasPrefix(e.Name(), tempPrefix) {
+					t.Errorf("%s is left behind", e.Name())
+				}
+			}
+		})
+	}
+}
+
+func TestProgramOfTheSameSizeIsNotTakenForTheSame(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "new"), filepath.Join(dir, "seedbed")
+	writeFile(t, from, strings.Repeat("x", 3<<20)+"1", 0o755)
+	writeFile(t, to, strings.Repeat("x", 3<<20)+"2", 0o755)
+	if _, err := installProgram(from, to); err != nil || contentOf(t, to) != contentOf(t, from) {
+		t.Error("the old program is still there", err)
+	}
+	if err := os.Chmod(to, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if undo, err := installProgram(from, to); undo == nil || err != nil {
+		t.Error("a program that nobody can run was left like that", err)
+	}
+}
+
+func TestStateIsRemovedButForWhatIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := removeState(dir, nil); err != nil {
+		t.Errorf("state that is not there: %v", err)
+	}
+	for _, name := range []string{"ledger.json", "priors/a", "pki/agent.pem", "assignment.json"} {
+		writeFile(t, filepath.Join(dir, name), "x", 0o600)
+	}
+	if err := removeState(dir, []string{"ledger.json", "priors"}); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if err != nil || !slices.Equal(left, []string{"ledger.json", "priors"}) {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+func TestMatchingFilesAreRemovedAndNoFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"kubelet-client-1.pem", "kubelet-client-2.pem", "kubelet.crt"} {
+		writeFile(t, filepath.Join(dir, name), "x", 0o600)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "kubelet-client-x.pem"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("kubelet-client-2.pem", filepath.Join(dir, "kubelet-client-current.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Membership{}).RemoveMatching(filepath.Join(dir, "kubelet-client-*.pem")); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(names) != 2 {
+		t.Errorf("left are %v, %v; want kubelet.crt and the folder", names, err)
+	}
+}

@@ -1,0 +1,290 @@
+package join
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/host/hosttest"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/seed/pki"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// seedServer answers what joining asks of an API server. The stories run on a real one.
+type seedServer struct {
+	*httptest.Server
+	authority pki.Authority
+	// offered is what is in cluster-info; the authority's certificate unless it is changed.
+	offered []byte
+	// agent is the machine whose agent "reports".
+	agent *hosttest.Fake
+
+	mu sync.Mutex
+	// token is accepted; deny is the manager's word on every request; unsigned leaves them be.
+	token, deny string
+	unsigned    bool
+	date        time.Time
+	csr         *certificatesv1.CertificateSigningRequest
+	node        *v1alpha1.NodeState
+	// silent is true for an agent that never reports, broken for an API server that only fails.
+	silent, broken bool
+	deleted        int
+}
+
+func newAuthority(t *testing.T) pki.Authority {
+	t.Helper()
+	authority, err := pki.NewAuthority("test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority
+}
+
+func newSeed(t *testing.T, agent *hosttest.Fake) *seedServer {
+	t.Helper()
+	authority := newAuthority(t)
+	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{serving(t, authority)}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serving(t *testing.T, authority pki.Authority) tls.Certificate {
+	t.Helper()
+	pair, err := authority.Issue(pki.Spec{CommonName: "apiserver", Usage: pki.Server, IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := tls.X509KeyPair(pair.CertPEM, pair.KeyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}
+
+// request is what a user would type for this seed.
+func (s *seedServer) request(t *testing.T) Request {
+	t.Helper()
+	r, err := Arguments{URL: s.URL, Token: goodToken, Hashes: []string{hashOf(s.authority.Cert)}, NodeName: "node-a"}.Check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (s *seedServer) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.date.IsZero() {
+		w.Header().Set("Date", s.date.UTC().Format(http.TimeFormat))
+	}
+	switch {
+	case r.URL.Path == clusterInfoPath:
+		config, _ := clientcmd.Write(clientcmdapi.Config{Clusters: map[string]*clientcmdapi.Cluster{"": {Server: s.URL, CertificateAuthorityData: s.offered}}})
+		answer200(w, &corev1.ConfigMap{Data: map[string]string{clusterInfoKey: string(config)}})
+	case s.broken:
+		refuse(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
+	case strings.Contains(r.URL.Path, "/certificatesigningrequests"):
+		s.serveRequests(w, r)
+	case strings.HasSuffix(r.URL.Path, "/nodestates/node-a"):
+		s.serveNode(w, r)
+	default:
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+	}
+}
+
+func (s *seedServer) serveRequests(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+s.token {
+		refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized)
+		return
+	}
+	if r.Method == http.MethodPost {
+		s.csr = &certificatesv1.CertificateSigningRequest{}
+		if err := json.NewDecoder(r.Body).Decode(s.csr); err != nil {
+			refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+			return
+		}
+		s.csr.Name, s.csr.UID, s.csr.CreationTimestamp = s.csr.GenerateName+"x", "uid", metav1.Now()
+		answer200(w, s.csr)
+		return
+	}
+	switch {
+	case s.csr == nil:
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+		return
+	case s.deny != "":
+		s.csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateDenied, Status: corev1.ConditionTrue, Message: s.deny}}
+	case !s.unsigned:
+		s.sign()
+	}
+	answer200(w, s.csr)
+}
+
+// sign is the manager: it also creates the NodeState.
+func (s *seedServer) sign() {
+	block, _ := pem.Decode(s.csr.Spec.Request)
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: s.authority.Cert.SerialNumber, Subject: request.Subject, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(nil, template, s.authority.Cert, request.PublicKey, s.authority.Key)
+	if err != nil {
+		panic(err)
+	}
+	s.csr.Status.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if s.node == nil {
+		s.node = &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a", CreationTimestamp: metav1.Now()}}
+	}
+}
+
+func (s *seedServer) serveNode(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.node == nil:
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+	case r.Method == http.MethodDelete:
+		s.node = nil
+		s.deleted++
+		answer200(w, &metav1.Status{TypeMeta: statusType, Status: metav1.StatusSuccess})
+	default:
+		if !s.silent && s.agent.Unit(resolve.UnitAgent).Activity == state.Active {
+			s.node.Status.Facts = &v1alpha1.Facts{Hostname: "node-a"}
+		}
+		answer200(w, s.node)
+	}
+}
+
+var statusType = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+
+func answer200(w http.ResponseWriter, object any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(object)
+}
+
+func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: statusType, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: string(reason)})
+}
+
+// fakeMachine is Machine on a fake host. What changes the host goes through its ports, so that the
+// faults that are asked for happen here, too.
+type fakeMachine struct {
+	fake   *hosttest.Fake
+	refuse error
+	locked bool
+}
+
+func (m *fakeMachine) Check() error { return m.refuse }
+
+func (m *fakeMachine) Lock() (func() error, error) {
+	if m.locked {
+		return nil, fmt.Errorf("another agent (pid 1) acts on this host")
+	}
+	m.locked = true
+	return func() error {
+		m.locked = false
+		return nil
+	}, nil
+}
+
+func (m *fakeMachine) InstallProgram(p string) (func() error, error) {
+	before, found, err := m.fake.Host().Files.Read(p)
+	if err != nil || found && string(before.Content) == "seedbed" {
+		return nil, err
+	}
+	files := m.fake.Host().Files
+	if _, err := files.Write(p, state.File{Content: []byte("seedbed"), Mode: 0o755, Owner: "root", Group: "root"}); err != nil {
+		return nil, err
+	}
+	return func() error {
+		if !found {
+			return files.Remove(p)
+		}
+		_, err := files.Write(p, before)
+		return err
+	}, nil
+}
+
+func (m *fakeMachine) RemoveMatching(pattern string) error {
+	for _, p := range m.fake.Paths() {
+		if matched, _ := path.Match(pattern, p); matched {
+			if err := m.fake.Host().Files.Remove(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *fakeMachine) RemoveState(keep ...string) error {
+	const dir = "/var/lib/seedbed"
+	for _, name := range m.fake.StoreNames() {
+		if first, _, _ := strings.Cut(name, "/"); !slices.Contains(keep, first) {
+			if err := m.fake.Host().Store.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range m.fake.Paths() {
+		first, _, _ := strings.Cut(strings.TrimPrefix(p, dir+"/"), "/")
+		if strings.HasPrefix(p, dir+"/") && !slices.Contains(keep, first) {
+			if err := m.fake.Host().Files.Remove(p); err != nil {
+				return err
+			}
+		}
+	}
+	return m.fake.Host().Files.RemoveDir(dir + "/pki")
+}
+
+// bare is a host that nobody has joined, with an old release of the program.
+func bare() *hosttest.Fake {
+	f := hosttest.New()
+	f.Put(machineIDFile, state.File{Content: []byte("0123456789abcdef0123456789abcdef\n"), Mode: 0o444})
+	f.Put(resolve.PathSeedbed, state.File{Content: []byte("an older seedbed"), Mode: 0o755})
+	return f
+}
+
+// node is a host to join, and what it says.
+func node(f *hosttest.Fake) (*Node, *[]string) {
+	said := &[]string{}
+	return &Node{
+		Host: f.Host(), Machine: &fakeMachine{fake: f}, Now: time.Now, Poll: time.Millisecond,
+		Say: func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) },
+	}, said
+}
+
+// endless bounds a loop over all changing calls, of which there are far fewer.
+const endless = 200
+
+// leftovers is all of a host that a join could leave behind.
+func leftovers(f *hosttest.Fake) string {
+	return f.Dump() + "state " + strings.Join(f.StoreNames(), " ")
+}

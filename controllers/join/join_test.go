@@ -1,0 +1,300 @@
+package join
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/credentials"
+	"seedbed.dev/seedbed/controllers/host"
+	"seedbed.dev/seedbed/controllers/host/hosttest"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+func joinedHost(t *testing.T) (*hosttest.Fake, *seedServer, *Node, *[]string) {
+	t.Helper()
+	f := bare()
+	s := newSeed(t, f)
+	n, said := node(f)
+	if err := n.Join(t.Context(), s.request(t)); err != nil {
+		t.Fatal(err)
+	}
+	return f, s, n, said
+}
+
+func TestJoinWritesWhatTheAgentNeedsAndStartsIt(t *testing.T) {
+	f, s, _, said := joinedHost(t)
+	pair, err := credentials.Store{Files: f.Host().Files, Path: resolve.PathAgentClient}.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !credentials.Agent("node-a").Fits(pair.Leaf) {
+		t.Errorf("the certificate is for %s", pair.Leaf.Subject)
+	}
+	if got := s.csr.Annotations[v1alpha1.MachineIDAnnotation]; got != "0123456789abcdef0123456789abcdef" {
+		t.Errorf("the request's machine-id is %q", got)
+	}
+	for path, mode := range map[string]fs.FileMode{resolve.PathAgentClient: 0o600, resolve.PathAgentKubeconfig: 0o600, unitPath: 0o644, resolve.PathSeedbed: 0o755} {
+		file, found := f.File(path)
+		if !found || file.Mode != mode {
+			t.Errorf("%s: found %v, mode %o; want %o", path, found, file.Mode, mode)
+		}
+		if strings.Contains(string(file.Content), goodToken) {
+			t.Errorf("%s has the token in it", path)
+		}
+	}
+	raw, _ := f.File(resolve.PathAgentKubeconfig)
+	config, err := clientcmd.Load(raw.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, user := config.Clusters[clusterName], config.AuthInfos[v1alpha1.NodeUser("node-a")]
+	if cluster.Server != s.URL || string(cluster.CertificateAuthorityData) != string(s.authority.CertPEM) ||
+		user.ClientCertificate != resolve.PathAgentClient || user.ClientKey != resolve.PathAgentClient {
+		t.Errorf("the kubeconfig says %+v and %+v", cluster, user)
+	}
+	if unit := f.Unit(resolve.UnitAgent); unit.Activity != state.Active || unit.Enablement != state.Enabled {
+		t.Errorf("the agent is %s and %s", unit.Activity, unit.Enablement)
+	}
+	for _, job := range f.Jobs(resolve.UnitAgent) {
+		if job.Stale {
+			t.Error("the agent was started before systemd had read its unit")
+		}
+	}
+	if last := (*said)[len(*said)-1]; last != "node node-a has joined "+s.URL {
+		t.Errorf("it ends with %q", last)
+	}
+	if f.PowerCut().Unit(resolve.UnitAgent).Activity != state.Active {
+		t.Error("after a power cut right after the join the agent does not come up")
+	}
+}
+
+func TestJoinAgainChangesNothingAndSaysSo(t *testing.T) {
+	f, s, n, said := joinedHost(t)
+	s.Close() // not even the seed is asked
+	f.ForgetJournal()
+	*said = nil
+	if err := n.Join(t.Context(), s.request(t)); err != nil || f.Changes() != 0 {
+		t.Errorf("got %v, changes %v", err, f.Journal())
+	}
+	if len(*said) != 1 || !strings.HasPrefix((*said)[0], "already joined") {
+		t.Errorf("it says %q", *said)
+	}
+}
+
+func TestJoinedHostBelongsToOneClusterUnderOneName(t *testing.T) {
+	for name, change := range map[string]func(*Request){
+		"OtherURL":  func(r *Request) { r.Server = "https://10.0.0.1:6443" },
+		"OtherName": func(r *Request) { r.Node = "node-b" },
+		"OtherHash": func(r *Request) { r.pins = pins{goodHash} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, s, n, _ := joinedHost(t)
+			f.ForgetJournal()
+			r := s.request(t)
+			change(&r)
+			err := n.Join(t.Context(), r)
+			if err == nil || !strings.Contains(err.Error(), "already joined") || !strings.Contains(err.Error(), "seedbed leave") || f.Changes() != 0 {
+				t.Errorf("got %v, changes %v", err, f.Journal())
+			}
+		})
+	}
+}
+
+func TestJoinThatFailsSaysWhyAndLeavesNothingBehind(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		change func(f *hosttest.Fake, s *seedServer, n *Node)
+		want   string
+	}{
+		"NotRoot": {"checked before anything else", func(_ *hosttest.Fake, _ *seedServer, n *Node) {
+			n.Machine.(*fakeMachine).refuse = errors.New("this changes the system, and needs root: run it with sudo")
+		}, "needs root"},
+		"AnotherAgent": {"two would undo each other's work", func(_ *hosttest.Fake, _ *seedServer, n *Node) {
+			n.Machine.(*fakeMachine).locked = true
+		}, "another agent"},
+		"NoMachineID": {"the name could not be held against others", func(f *hosttest.Fake, _ *seedServer, _ *Node) {
+			f.Put(machineIDFile, state.File{Content: []byte("uninitialized\n")})
+		}, "systemd-machine-id-setup"},
+		"WrongToken":   {"a typing error, or its time is over", func(_ *hosttest.Fake, s *seedServer, _ *Node) { s.token = "other" }, "token abcdef is wrong or has expired"},
+		"TakenName":    {"the manager's own words are shown", func(_ *hosttest.Fake, s *seedServer, _ *Node) { s.deny = "the name node-a is taken" }, "the name node-a is taken"},
+		"NotApproved":  {"no manager runs", func(_ *hosttest.Fake, s *seedServer, _ *Node) { s.unsigned = true }, "kubectl get csr seedbed-agent-node-a-x"},
+		"SeedAway":     {"nothing listens", func(_ *hosttest.Fake, s *seedServer, _ *Node) { s.Close() }, "no answer from"},
+		"ServerBroken": {"the API server only fails", func(_ *hosttest.Fake, s *seedServer, _ *Node) { s.broken = true }, "is the seed up?"},
+		"AgentEnds": {"systemd could not keep it up", func(f *hosttest.Fake, _ *seedServer, _ *Node) {
+			f.RefuseUnit(resolve.UnitAgent, "failed")
+		}, "journalctl -u seedbed-agent.service"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := bare()
+			s := newSeed(t, f)
+			n, _ := node(f)
+			c.change(f, s, n)
+			before := leftovers(f)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			err := n.Join(ctx, s.request(t))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: got %v; want one line with %q", c.reason, err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), goodToken) {
+				t.Errorf("the error has the token in it: %v", err)
+			}
+			if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+				t.Errorf("left behind (-before +after):\n%s", diff)
+			}
+			if s.node != nil {
+				t.Error("its NodeState is left behind")
+			}
+			if m := n.Machine.(*fakeMachine); m.locked && name != "AnotherAgent" {
+				t.Error("the lock is still held")
+			}
+		})
+	}
+}
+
+func TestFailureOfAnyStepLeavesNothingBehind(t *testing.T) {
+	boom := errors.New("no space left on device")
+	for at := 1; at < endless; at++ {
+		f := bare()
+		s := newSeed(t, f)
+		n, _ := node(f)
+		before := leftovers(f)
+		f.FailAt(at, boom)
+		err := n.Join(t.Context(), s.request(t))
+		if err == nil {
+			if at < 8 {
+				t.Fatalf("only %d changing calls: nothing was tested", at-1)
+			}
+			return
+		}
+		if !errors.Is(err, boom) {
+			t.Errorf("failure at call %d: the cause is lost: %v", at, err)
+		}
+		if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+			t.Errorf("failure at call %d (%s): left behind (-before +after):\n%s", at, f.Journal()[at-1], diff)
+		}
+		if s.node != nil {
+			t.Errorf("failure at call %d: the NodeState is left behind", at)
+		}
+	}
+}
+
+func TestJoinKilledAtAnyMomentIsFinishedByAnotherAndUndoneByLeave(t *testing.T) {
+	for at := 1; at < endless; at++ {
+		f := bare()
+		before := leftovers(f)
+		s := newSeed(t, f)
+		n, _ := node(f)
+		f.KillAt(at, hosttest.After)
+		_ = n.Join(t.Context(), s.request(t)) // a dead process reports to nobody
+		if !f.Killed() {
+			return
+		}
+		f = f.Restart()
+		s.agent = f
+		n, _ = node(f)
+		if err := n.Join(t.Context(), s.request(t)); err != nil {
+			t.Errorf("killed at call %d: joining again: %v", at, err)
+			continue
+		}
+		if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
+			t.Errorf("killed at call %d: leaving: %v", at, err)
+		}
+		// The older program is lost when the first join was killed after it had put its own there.
+		f.Put(resolve.PathSeedbed, state.File{Content: []byte("an older seedbed"), Mode: 0o755})
+		if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+			t.Errorf("killed at call %d: left behind (-before +after):\n%s", at, diff)
+		}
+	}
+}
+
+func TestWhatTheAgentDidBeforeAJoinFailedIsPutBackToo(t *testing.T) {
+	f := bare()
+	f.AddSysctl("net.ipv4.ip_forward", "0")
+	s := newSeed(t, f)
+	s.silent = true
+	n, _ := node(f)
+	before := leftovers(f)
+	n.Host.Units = startHook{n.Host.Units, func() {
+		converge(t, f)
+		f.SetUnit(resolve.UnitAgent, state.Unit{Enablement: state.Enabled, Activity: state.Failed})
+	}}
+	if err := n.Join(t.Context(), s.request(t)); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("got %v", err)
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
+	}
+}
+
+// startHook does something right after the agent was started.
+type startHook struct {
+	host.Units
+	started func()
+}
+
+func (u startHook) Do(ctx context.Context, name string, verb host.Verb) error {
+	err := u.Units.Do(ctx, name, verb)
+	if verb == host.Start {
+		u.started()
+	}
+	return err
+}
+
+func TestAgentWhoseFirstPassTakesLongIsLeftToIt(t *testing.T) {
+	f := bare()
+	s := newSeed(t, f)
+	s.silent = true
+	n, said := node(f)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := n.Join(ctx, s.request(t)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(*said, "\n"), "its first pass takes long") || f.Unit(resolve.UnitAgent).Activity != state.Active {
+		t.Errorf("it says %q, the agent is %s", *said, f.Unit(resolve.UnitAgent).Activity)
+	}
+}
+
+func TestHostThatLostItsCertificateGetsAnotherOneAndKeepsItsState(t *testing.T) {
+	f, s, n, _ := joinedHost(t)
+	f.AddSysctl("net.ipv4.ip_forward", "0")
+	converge(t, f)
+	ledger := string(f.Store(ledgerFile))
+	n.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // the certificate has expired
+	if n.validCertificate("node-a") {
+		t.Fatal("the certificate is still valid: nothing is tested")
+	}
+	old, _ := f.File(resolve.PathAgentClient)
+	s.date = n.Now()
+
+	s.deny = "not today"
+	before := leftovers(f)
+	if err := n.Join(t.Context(), s.request(t)); err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+		t.Errorf("a renewal that failed changed the host (-before +after):\n%s", diff)
+	}
+
+	s.deny, n.Now, s.date = "", time.Now, time.Time{}
+	f.Delete(resolve.PathAgentClient)
+	if err := n.Join(t.Context(), s.request(t)); err != nil {
+		t.Fatal(err)
+	}
+	if now, found := f.File(resolve.PathAgentClient); !found || string(now.Content) == string(old.Content) {
+		t.Error("there is no new certificate")
+	}
+	if string(f.Store(ledgerFile)) != ledger {
+		t.Error("the ledger was changed")
+	}
+}

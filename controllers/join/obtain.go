@@ -1,0 +1,174 @@
+package join
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/credentials"
+)
+
+// machineIDFile is machine-id(5).
+const machineIDFile = "/etc/machine-id"
+
+func (n *Node) machineID() (string, error) {
+	const cure = "make one with systemd-machine-id-setup; a machine that was cloned needs a new one"
+	file, found, err := n.Host.Files.Read(machineIDFile)
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSpace(string(file.Content))
+	if !found || len(id) != 32 {
+		return "", problemf(cure, "%s has no machine id", machineIDFile)
+	}
+	return id, nil
+}
+
+// identity is what the token was exchanged for.
+type identity struct {
+	certPEM, keyPEM []byte
+	// requested is when the server took note of the request.
+	requested metav1.Time
+}
+
+// obtain makes a key, asks for a certificate with the token, and waits until it is signed.
+func (n *Node) obtain(ctx context.Context, r Request, authority []byte) (identity, error) {
+	machineID, err := n.machineID()
+	if err != nil {
+		return identity{}, err
+	}
+	keyPEM, requestPEM, err := newRequest(credentials.Agent(r.Node))
+	if err != nil {
+		return identity{}, err
+	}
+	api, err := newClient(&rest.Config{Host: r.Server, BearerToken: r.token, TLSClientConfig: rest.TLSClientConfig{CAData: authority}})
+	if err != nil {
+		return identity{}, err
+	}
+	csr := &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: v1alpha1.AgentRequestPrefix(r.Node), Annotations: map[string]string{v1alpha1.MachineIDAnnotation: machineID},
+		},
+		Spec: certificatesv1.CertificateSigningRequestSpec{
+			Request: requestPEM, SignerName: credentials.Signer, Usages: credentials.Usages(),
+		},
+	}
+	ask, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if err := api.Create(ask, csr); err != nil {
+		id, _, _ := strings.Cut(r.token, ".")
+		return identity{}, refusedToken(r.Server, id, err)
+	}
+	n.Say("asked %s for a certificate; waiting until CertificateSigningRequest %s is approved", r.Server, csr.Name)
+	certPEM, err := n.signed(ctx, api, csr)
+	if err != nil {
+		return identity{}, err
+	}
+	if err := checkSigned(credentials.Agent(r.Node), certPEM, n.Now()); err != nil {
+		return identity{}, err
+	}
+	return identity{certPEM: certPEM, keyPEM: keyPEM, requested: csr.CreationTimestamp}, nil
+}
+
+func newRequest(c credentials.Client) (keyPEM, requestPEM []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a key: %w", err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, c.Template(), key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a certificate request: %w", err)
+	}
+	if keyPEM, err = keyutil.MarshalPrivateKeyToPEM(key); err != nil {
+		return nil, nil, fmt.Errorf("encode a key: %w", err)
+	}
+	return keyPEM, pem.EncodeToMemory(&pem.Block{Type: cert.CertificateRequestBlockType, Bytes: der}), nil
+}
+
+// signed waits for the certificate. Answers that fail are asked for again: the server may restart.
+func (n *Node) signed(ctx context.Context, api client.Client, csr *certificatesv1.CertificateSigningRequest) ([]byte, error) {
+	name, uid, told := csr.Name, csr.UID, false
+	for {
+		var now certificatesv1.CertificateSigningRequest
+		err := api.Get(ctx, client.ObjectKey{Name: name}, &now)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && now.UID != uid:
+			return nil, problemf("run join again", "CertificateSigningRequest %s was deleted before it was approved", name)
+		case apierrors.IsUnauthorized(err):
+			return nil, because(err, "make a new one on the seed with `seedbed seed token create`", "the token is no longer accepted")
+		case err == nil:
+			if problem := refusal(&now); problem != nil {
+				return nil, problem
+			}
+			if len(now.Status.Certificate) > 0 {
+				return now.Status.Certificate, nil
+			}
+			if approved(&now) && !told {
+				n.Say("approved; waiting until it is signed")
+				told = true
+			}
+		}
+		if stop := n.pause(ctx); stop != nil {
+			return nil, because(stop, "is the manager running? An administrator can look at it: kubectl get csr "+name,
+				"CertificateSigningRequest %s was neither approved nor denied in time", name)
+		}
+	}
+}
+
+func approved(csr *certificatesv1.CertificateSigningRequest) bool {
+	for _, c := range csr.Status.Conditions {
+		if c.Type == certificatesv1.CertificateApproved && c.Status == corev1.ConditionTrue {
+			return true
+		}
+	}
+	return false
+}
+
+// refusal is the manager's or an administrator's word on a request that will not be signed.
+func refusal(csr *certificatesv1.CertificateSigningRequest) *Problem {
+	for _, c := range csr.Status.Conditions {
+		switch {
+		case c.Status == corev1.ConditionFalse:
+		case c.Type == certificatesv1.CertificateDenied:
+			return problemf("cure that and run join again", "the cluster does not let this host join: %s", c.Message)
+		case c.Type == certificatesv1.CertificateFailed:
+			return problemf("cure that and run join again", "the cluster could not sign the certificate: %s", c.Message)
+		}
+	}
+	return nil
+}
+
+// checkSigned makes sure that what was signed is what was asked for, and is valid here and now.
+func checkSigned(c credentials.Client, certPEM []byte, now time.Time) error {
+	const cure = "look at the cluster's signer, and run join again"
+	certs, err := cert.ParseCertsPEM(certPEM)
+	if err != nil {
+		return because(err, cure, "the cluster signed something that is no certificate")
+	}
+	switch leaf := certs[0]; {
+	case !c.Fits(leaf):
+		return problemf(cure, "the cluster signed a certificate for %q instead of %q", leaf.Subject.CommonName, c.User)
+	case now.Before(leaf.NotBefore), now.After(leaf.NotAfter):
+		return problemf("set the clocks of this host and of the seed (timedatectl set-ntp true), and run join again",
+			"the certificate is valid from %s to %s, and here it is %s", stamp(leaf.NotBefore), stamp(leaf.NotAfter), stamp(now))
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
