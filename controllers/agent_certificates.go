@@ -65,7 +65,7 @@ func (r *certificateReporter) Obtained(c credentials.Client, notAfter time.Time)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failing[c.Name] = false
-	r.tell(func(n *v1alpha1.NodeState) Event { return certificateObtained(n, c.Name, notAfter) })
+	r.tell(func(n *v1alpha1.NodeState) Event { return clientCertificateObtained(n, c.Name, notAfter) })
 }
 
 // Failed implements credentials.Observer.
@@ -78,7 +78,7 @@ func (r *certificateReporter) Failed(c credentials.Client) {
 	}
 	r.failing[c.Name] = true
 	end := r.ends[c.Name]
-	r.tell(func(n *v1alpha1.NodeState) Event { return certificateFailed(n, c.Name, end) })
+	r.tell(func(n *v1alpha1.NodeState) Event { return clientCertificateFailed(n, c.Name, end) })
 }
 
 func (r *certificateReporter) tell(news func(*v1alpha1.NodeState) Event) {
@@ -105,14 +105,14 @@ func (r *certificateReporter) Run(ctx context.Context) error {
 	}
 }
 
-func certificateObtained(node *v1alpha1.NodeState, name string, notAfter time.Time) Event {
+func clientCertificateObtained(node *v1alpha1.NodeState, name string, notAfter time.Time) Event {
 	return Event{
 		node, corev1.EventTypeNormal, "CertificateObtained", "Renew",
 		fmt.Sprintf("the client certificate of %s is new and valid until %s", name, notAfter.UTC().Format(time.RFC3339)),
 	}
 }
 
-func certificateFailed(node *v1alpha1.NodeState, name string, notAfter time.Time) Event {
+func clientCertificateFailed(node *v1alpha1.NodeState, name string, notAfter time.Time) Event {
 	what := "is not there yet and could not be obtained"
 	if !notAfter.IsZero() {
 		what = fmt.Sprintf("could not be renewed and is valid until %s", notAfter.UTC().Format(time.RFC3339))
