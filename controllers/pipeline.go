@@ -233,6 +233,9 @@ func (p *Pipeline) watch(desired state.Host) {
 
 func (p *Pipeline) logStep(r apply.Result) {
 	log := p.Log.WithValues("action", r.Step.Action, "target", r.Step.Target.String(), "reason", r.Step.Reason)
+	if r.Unchecked != nil {
+		log.Info("taking step without a check", "because", oneLine(r.Unchecked))
+	}
 	switch r.Outcome {
 	case apply.Failed:
 		log.Error(r.Err, "taking step")

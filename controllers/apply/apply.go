@@ -35,6 +35,9 @@ type Result struct {
 	Outcome Outcome
 	// Err names the resource and the cause; nil if Done or Deferred.
 	Err error
+	// Unchecked says which program had no opinion of a file of this step, and why; nil when each
+	// had one.
+	Unchecked error
 }
 
 // Results of a plan's steps, in order.
@@ -72,7 +75,7 @@ func Apply(ctx context.Context, h host.Host, book *Book, p plan.Plan, now time.T
 	if err := begin(h.Files, book, p); err != nil {
 		return nil, err
 	}
-	r := runner{host: h, book: book, now: now, failed: map[state.Ref]Outcome{}}
+	r := runner{host: h, book: book, now: now, failed: map[state.Ref]Outcome{}, judged: map[string]error{}}
 	results := make(Results, 0, len(p.Steps))
 	for i := range p.Steps {
 		res, err := r.take(ctx, p.Steps[i])
@@ -128,6 +131,8 @@ type runner struct {
 	// given are resources that were put back. They stay in the ledger until all that the plan puts
 	// back is done, since what a unit is owed is found by looking at its files' records.
 	given []state.Ref
+	// judged are the verdicts of this apply, by what was asked.
+	judged map[string]error
 }
 
 // take carries out one step. The error is fatal for the whole apply.
@@ -135,17 +140,21 @@ func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
 	if outcome, err := r.obstacle(ctx, &s); err != nil {
 		return r.fail(s, outcome, err), nil
 	}
+	unchecked, err := r.ask(ctx, &s)
+	if err != nil {
+		return r.fail(s, Failed, err), nil
+	}
 	if err := r.prepare(&s); err != nil {
 		return Result{}, err
 	}
-	err := r.do(ctx, &s)
+	err = r.do(ctx, &s)
 	switch {
 	case errors.Is(err, host.ErrDeferred):
-		return Result{Step: s, Outcome: Deferred}, r.record(ctx, &s)
+		return Result{Step: s, Outcome: Deferred, Unchecked: unchecked}, r.record(ctx, &s)
 	case err != nil:
 		return r.fail(s, Failed, err), nil
 	}
-	return Result{Step: s, Outcome: Done}, r.record(ctx, &s)
+	return Result{Step: s, Outcome: Done, Unchecked: unchecked}, r.record(ctx, &s)
 }
 
 // obstacle is why a step is not tried. What needs a step that waits, waits with it.

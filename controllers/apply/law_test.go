@@ -43,8 +43,8 @@ func version(n int) state.Host {
 	const drop, own = "[Service]\nRestart=always\n", "[Service]\nExecStart=/usr/bin/kubelet\n[Install]\nWantedBy=multi-user.target\n"
 	h.Files[daemon] = file(daemonJSON, state.ComponentDocker)
 	h.Files[dropIn] = file(drop, state.ComponentDocker)
-	h.Files[unit] = file(own, state.ComponentKubelet)
-	h.Files[config] = file(kubeletYAML, state.ComponentKubelet)
+	h.Files[unit] = checked(file(own, state.ComponentKubelet), []byte(kubeletYAML))
+	h.Files[config] = checked(file(kubeletYAML, state.ComponentKubelet), nil)
 	h.Units[docker] = state.Unit{
 		Enablement: state.Enabled, Activity: state.Active, Component: state.ComponentDocker,
 		Inputs: []state.Input{input(daemon, daemonJSON, state.Restart), input(dropIn, drop, state.Restart)},
@@ -69,6 +69,7 @@ func machine() *hosttest.Fake {
 	f.AddSysctl("net.ipv4.ip_forward", "0")
 	f.AddModule("br_netfilter", map[string]string{"net.bridge.bridge-nf-call-iptables": "0"})
 	f.SetChain("filter/FORWARD", "DROP")
+	f.Judge(kubeletProgram, judgeKubelet)
 	return f
 }
 

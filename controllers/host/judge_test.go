@@ -105,6 +105,21 @@ func TestJudge(t *testing.T) {
 			judge: answers(map[string]host.Answer{"candidate": {Status: 1, Output: "E1123 08:33:37.8 1 run.go:72] \"command failed\" err=<\n\tfirst line\n\tsecond\n >\n"}}),
 			want:  want{refused: "first line"},
 		},
+		"KubernetesLogAsJSON": {
+			reason: "the time of a line must not change the message", check: control,
+			judge: answers(map[string]host.Answer{"candidate": {Status: 1, Output: `{"ts":1795.1,"caller":"cli/run.go:72","msg":"command failed","err":"bad value"}` + "\n"}}),
+			want:  want{refused: "bad value"},
+		},
+		"Logrus": {
+			reason: "cri-dockerd shows its usage and then logs the error", check: control,
+			judge: answers(map[string]host.Answer{"candidate": {Status: 1, Output: "Usage:\n  cri-dockerd\ntime=\"2026-11-23T08:00:00Z\" level=fatal msg=\"unknown flag: --nope\"\n"}}),
+			want:  want{refused: "unknown flag: --nope"},
+		},
+		"LenientDecoding": {
+			reason: "a field that this release does not know is logged and left out", check: state.Check{Program: program, Objections: []string{"strict decoding error"}},
+			judge: answers(map[string]host.Answer{"candidate": {Marked: true, Output: `I1123 08:33:33.8 1 codec.go:102] "Using lenient decoding as strict decoding failed" err="strict decoding error: unknown field \"nope\""` + "\n"}}),
+			want:  want{refused: `strict decoding error: unknown field "nope"`},
+		},
 		"Panic": {
 			reason: "the kubelet panics at an unknown feature gate; the stack is of no use", check: control,
 			judge: answers(map[string]host.Answer{"candidate": {Status: 2, Output: unknownGate}}),
@@ -132,7 +147,7 @@ func TestJudge(t *testing.T) {
 			var got want
 			if refused, ok := errors.AsType[*host.RefusedError](err); ok {
 				got.refused = refused.Words
-				if !strings.Contains(err.Error(), "correct it") || !strings.HasPrefix(err.Error(), "file /etc/x: "+program) {
+				if !strings.Contains(err.Error(), tc.check.Cure) || !strings.HasPrefix(err.Error(), "file /etc/x: "+program) {
 					t.Errorf("%s: %q does not name the file, the program and the cure", tc.reason, err)
 				}
 			} else if unjudged, ok := errors.AsType[*host.UnjudgedError](err); ok {

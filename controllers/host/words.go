@@ -1,6 +1,8 @@
 package host
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +22,7 @@ func objectionIn(output, objection string) string {
 			before = line
 			continue
 		}
-		if said, logged := klogError(line); logged {
+		if said, _ := logged(line); strings.Contains(said, objection) {
 			return oneLine(said)
 		}
 		if strings.HasPrefix(line, objection) || before == "" {
@@ -31,8 +33,8 @@ func objectionIn(output, objection string) string {
 	return oneLine(objection)
 }
 
-// lastWords are a program's reason for ending. Kubernetes' programs log it as err="…", or panic with
-// it, with a stack after it; others end with it.
+// lastWords are a program's reason for ending: what it logged as an error, or panicked with, with a
+// stack after it; or else what it said last.
 func lastWords(a Answer) string {
 	last, next := "", false
 	for line := range strings.Lines(a.Output) {
@@ -42,7 +44,7 @@ func lastWords(a Answer) string {
 		}
 		// An error of several lines follows in lines of its own.
 		next = strings.HasPrefix(line, "E") && strings.HasSuffix(line, " err=<")
-		if said, logged := klogError(line); logged && strings.HasPrefix(line, "E") {
+		if said, isError := logged(line); isError && said != "" {
 			return oneLine(said)
 		}
 		if line != "" {
@@ -55,21 +57,34 @@ func lastWords(a Answer) string {
 	return oneLine(last)
 }
 
-// klogError finds the error in a line of a structured log, which is quoted as Go quotes strings.
-func klogError(line string) (string, bool) {
-	_, quoted, ok := strings.Cut(line, ` err="`)
-	if !ok {
-		return "", false
+// logged is what a line of a log says without its time and place, which differ each time, and whether
+// it is an error: of klog as text (E… "msg" err="…") and as JSON, and of logrus (time=… level=… msg="…").
+func logged(line string) (said string, isError bool) {
+	if strings.HasPrefix(line, "{") {
+		var entry struct{ Msg, Err string }
+		if json.Unmarshal([]byte(line), &entry) != nil {
+			return "", false
+		}
+		return cmp.Or(entry.Err, entry.Msg), entry.Err != ""
 	}
-	prefix, err := strconv.QuotedPrefix(`"` + quoted)
+	if strings.HasPrefix(line, "time=") {
+		return quoted(line, " msg="), strings.Contains(line, " level=fatal ") || strings.Contains(line, " level=error ")
+	}
+	return quoted(line, " err="), strings.HasPrefix(line, "E")
+}
+
+// quoted is the value after a key, which is quoted as Go quotes strings.
+func quoted(line, key string) string {
+	_, rest, _ := strings.Cut(line, key+`"`)
+	prefix, err := strconv.QuotedPrefix(`"` + rest)
 	if err != nil {
-		return "", false
+		return ""
 	}
-	said, err := strconv.Unquote(prefix)
+	value, err := strconv.Unquote(prefix)
 	if err != nil {
-		return "", false
+		return ""
 	}
-	return said, true
+	return value
 }
 
 // oneLine bounds a program's words, without what the kubelet appends to its own: the whole of its

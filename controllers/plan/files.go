@@ -19,11 +19,16 @@ func (b *builder) files() {
 	}
 }
 
-// filesInOrder sorts by the chain of components, then by path.
+// filesInOrder sorts by the chain of components, then by path. Of a component, what a program checks
+// comes last: it may name the others.
 func (b *builder) filesInOrder() []string {
 	paths := state.SortedKeys(b.desired.Files)
 	slices.SortStableFunc(paths, func(x, y string) int {
-		return cmp.Compare(b.desired.Files[x].Component.Rank(), b.desired.Files[y].Component.Rank())
+		this, other := b.desired.Files[x], b.desired.Files[y]
+		return cmp.Or(
+			cmp.Compare(this.Component.Rank(), other.Component.Rank()),
+			cmp.Compare(min(len(this.Checks), 1), min(len(other.Checks), 1)),
+		)
 	})
 	return paths
 }
@@ -48,10 +53,18 @@ func (b *builder) writeFile(path string) {
 	if s.Drift {
 		s.Reason += " by somebody else"
 	}
+	// What is put back to what was applied before was checked then.
+	if len(want.Checks) > 0 && !s.Drift && !sameContent(seen, present, want) {
+		s.Candidates = []Candidate{{Path: path, File: want}}
+	}
 	if seen.Type == state.Directory || seen.Type == state.Special {
 		s.Blocked = fmt.Sprintf("a %s is at this path: move it away, or take the path out of the NodeConfig", seen.Type)
 	}
 	b.add(s)
+}
+
+func sameContent(seen state.File, present bool, want state.File) bool {
+	return present && seen.Type == want.Type && bytes.Equal(seen.Content, want.Content)
 }
 
 func fileReason(seen state.File, present bool, want state.File) string {

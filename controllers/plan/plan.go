@@ -66,6 +66,14 @@ type Step struct {
 	Containers []string `json:"-"`
 	// Unowned is true for steps that leave nothing to put back.
 	Unowned bool `json:"-"`
+	// Candidates are files that must pass their checks before the step is taken.
+	Candidates []Candidate `json:"-"`
+}
+
+// Candidate is a file that is to be accepted by the programs that read it.
+type Candidate struct {
+	Path string
+	File state.File
 }
 
 // Claim records what was there before Seedbed took a resource over. Claims are made durable before

@@ -147,7 +147,7 @@ func (b *builder) run(name string, want, unit state.Unit) {
 		case state.Reload:
 			s.Action = Reload
 		default:
-			s.Action = Restart
+			s.Action, s.Candidates = Restart, b.reads(name, want)
 		}
 	} else {
 		s.Action, s.Reason = Start, cmp.Or(why, "not running")
@@ -163,6 +163,18 @@ func (b *builder) run(name string, want, unit state.Unit) {
 		s.Blocked = b.awaits(want)
 	}
 	b.add(s, b.unitNeeds(name, want)...)
+}
+
+// reads are the files with checks that a unit starts with. They are in place, but the program may be
+// another one than the one that accepted them, and the one that runs still does.
+func (b *builder) reads(name string, want state.Unit) []Candidate {
+	var read []Candidate
+	for _, ref := range b.unitReads(name, want) {
+		if f := b.desired.Files[ref.Name]; ref.Kind == state.KindFile && len(f.Checks) > 0 {
+			read = append(read, Candidate{Path: ref.Name, File: f})
+		}
+	}
+	return read
 }
 
 // awaits says which file of somebody else's keeps the unit from being started.
@@ -208,17 +220,21 @@ func (b *builder) owed(name string, want state.Unit) (state.Disruption, string) 
 	return worst, strings.Join(reasons, "; ")
 }
 
+// unitReads are the unit's files, systemd's reload of them, and the files of its inputs.
+func (b *builder) unitReads(name string, want state.Unit) []state.Ref {
+	refs := b.unitFiles(name)
+	for _, in := range want.Inputs {
+		if ref := (state.Ref{Kind: state.KindFile, Name: in.Path}); in.Path != "" && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
 // unitNeeds: the files the unit reads, systemd's reload, what it names itself, and the units
 // before it in the chain. A user's own units wait for no component.
 func (b *builder) unitNeeds(name string, want state.Unit) []state.Ref {
-	needs := b.unitFiles(name)
-	for _, in := range want.Inputs {
-		if ref := (state.Ref{Kind: state.KindFile, Name: in.Path}); in.Path != "" && !slices.Contains(needs, ref) {
-			needs = append(needs, ref)
-		}
-	}
-	needs = append(needs, want.Needs...)
-	needs = append(needs, b.bridgesOf(name)...)
+	needs := slices.Concat(b.unitReads(name, want), want.Needs, b.bridgesOf(name))
 	if want.Component == state.ComponentUser {
 		return needs
 	}

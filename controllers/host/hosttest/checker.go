@@ -35,3 +35,10 @@ func (c fakeChecker) Try(ctx context.Context, t host.Trial) (answer host.Answer,
 	})
 	return answer, err
 }
+
+// RemoveProgram takes a program of Judge's away.
+func (f *Fake) RemoveProgram(program string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.world.programs, program)
+}
