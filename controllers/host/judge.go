@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,10 @@ var errControl = errors.New("it refuses a configuration that is known to be good
 // Judge asks a program whether it accepts a file. The error is a *RefusedError when it does not, an
 // *UnjudgedError when it cannot tell, or that of a ctx that has ended.
 func Judge(ctx context.Context, checker Checker, path string, f state.File, c state.Check) error {
-	content := f.Content
+	trial := Trial{Program: c.Program, Args: c.Args, Path: path, Content: f.Content}
 	if c.Content != nil {
-		content = c.Content
+		trial.Path, trial.Content = cmp.Or(c.ContentPath, path), c.Content
 	}
-	trial := Trial{Program: c.Program, Args: c.Args, Path: path, Content: content}
 	words, err := refusal(ctx, checker, trial, c)
 	if err == nil && words == "" {
 		return nil
@@ -84,7 +84,7 @@ func refusal(ctx context.Context, checker Checker, trial Trial, c state.Check) (
 	}
 	for _, objection := range c.Objections {
 		if strings.Contains(answer.Output, objection) {
-			return objectionIn(answer.Output, objection), nil
+			return objectionIn(answer.Output, objection, c.Explains), nil
 		}
 	}
 	if answer.Marked || c.OnlyObjections || answer.Status == 0 && !marks(trial) {

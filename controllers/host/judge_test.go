@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 	objections := control
 	objections.Objections = []string{"flag provided but not defined", "bad unit file setting"}
 	lenient := objections
-	lenient.OnlyObjections = true
+	lenient.OnlyObjections, lenient.Explains = true, 2
 	cases := map[string]struct {
 		reason string
 		check  state.Check
@@ -89,7 +89,7 @@ func TestJudge(t *testing.T) {
 		"ObjectionWithItsReason": {
 			reason: "systemd says what is wrong on the line before", check: lenient,
 			judge: answers(map[string]host.Answer{"candidate": {Status: 1, Output: "x.service: Service has no ExecStart=. Refusing.\nUnit x.service has a bad unit file setting.\n"}}),
-			want:  want{refused: "x.service: Service has no ExecStart=. Refusing.; Unit x.service has a bad unit file setting."},
+			want:  want{refused: "x.service: Service has no ExecStart=. Refusing.; Unit x.service has a bad unit file setting"},
 		},
 		"StatusDoesNotCount": {
 			reason: "systemd-analyze ends with status 1 for a unit whose program is not installed yet", check: lenient,

@@ -12,25 +12,20 @@ import (
 // maxWords bounds what is quoted of a program, in bytes.
 const maxWords = 400
 
-// objectionIn is the line with the objection and the one before it, which says what is wrong where
-// the objection itself only says that something is.
-func objectionIn(output, objection string) string {
-	before := ""
+// objectionIn is the line with the objection, after up to before lines that come before it.
+func objectionIn(output, objection string, before int) string {
+	var lines []string
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if !strings.Contains(line, objection) {
-			before = line
-			continue
-		}
 		if said, _ := logged(line); strings.Contains(said, objection) {
 			return oneLine(said)
 		}
-		if strings.HasPrefix(line, objection) || before == "" {
-			return oneLine(line)
+		lines = append(lines, line)
+		if strings.Contains(line, objection) {
+			break
 		}
-		return oneLine(before + "; " + line)
 	}
-	return oneLine(objection)
+	return oneLine(strings.Join(lines[max(0, len(lines)-1-before):], "; "))
 }
 
 // lastWords are a program's reason for ending: what it logged as an error, or panicked with, with a
@@ -91,7 +86,7 @@ func quoted(line, key string) string {
 // configuration.
 func oneLine(words string) string {
 	words, _, _ = strings.Cut(words, ", path: &")
-	words = strings.Join(strings.Fields(strings.ToValidUTF8(words, "?")), " ")
+	words = strings.TrimSuffix(strings.Join(strings.Fields(strings.ToValidUTF8(words, "?")), " "), ".")
 	if len(words) <= maxWords {
 		return words
 	}

@@ -37,16 +37,7 @@ func renderCRIDockerd(n resolve.Node) (state.Host, error) {
 // Wants, not Requires: a docker that restarts does not take cri-dockerd with it.
 // The cgroup driver needs no flag: cri-dockerd asks docker for it, and the kubelet cri-dockerd.
 func criDockerdUnit(n resolve.Node) ([]byte, error) {
-	c, endpoint := n.CRIDockerd, criSocket
-	if c.Source == v1alpha1.SourcePackage {
-		endpoint = "fd://"
-	}
-	args := []string{
-		"--container-runtime-endpoint=" + endpoint,
-		"--network-plugin=",
-		"--hairpin-mode=" + hairpinModes[n.Network.Hairpin],
-		"--pod-infra-container-image=" + c.PodInfraImage,
-	}
+	c := n.CRIDockerd
 	u := &unitFile{}
 	if c.Source == v1alpha1.SourceBinary {
 		u.add("Unit", "Description", "cri-dockerd, docker as a runtime of Kubernetes").
@@ -64,6 +55,19 @@ func criDockerdUnit(n resolve.Node) ([]byte, error) {
 	u.add("Unit", "Wants", resolve.UnitDocker).
 		add("Unit", "After", resolve.UnitDocker).
 		resetExec(c.Source).
-		exec(command(c.Program, args, c.ExtraArgs))
+		exec(command(c.Program, criDockerdArgs(n), c.ExtraArgs))
 	return u.bytes()
+}
+
+func criDockerdArgs(n resolve.Node) []string {
+	c, endpoint := n.CRIDockerd, criSocket
+	if c.Source == v1alpha1.SourcePackage {
+		endpoint = "fd://"
+	}
+	return []string{
+		"--container-runtime-endpoint=" + endpoint,
+		"--network-plugin=",
+		"--hairpin-mode=" + hairpinModes[n.Network.Hairpin],
+		"--pod-infra-container-image=" + c.PodInfraImage,
+	}
 }

@@ -39,6 +39,9 @@ func Render(n resolve.Node) (state.Host, error) {
 		}
 	}
 	addChain(host, n)
+	if err := addChecks(host, n); err != nil {
+		return state.Host{}, fmt.Errorf("render checks: %w", err)
+	}
 	return host, nil
 }
 

@@ -29,9 +29,11 @@ func (r *resolver) kubelet() {
 	if k.DisableWebSockets {
 		owned = with(owned, "featureGates."+WebSocketGate, "the versions on this node: cri-dockerd up to 0.4.3 breaks kubectl exec otherwise (SB031)")
 	}
-	k.Config = r.freeform("kubelet.config", spec.Config, &kubeletv1beta1.KubeletConfiguration{},
+	var config kubeletv1beta1.KubeletConfiguration
+	k.Config = r.freeform("kubelet.config", spec.Config, &config,
 		kubeletv1beta1.SchemeGroupVersion.String(), "KubeletConfiguration", owned)
 	r.since("kubelet.config", "KubeletConfiguration", k.Config, kubeletFieldSince, k.Version)
+	r.kubeletAmounts(&config)
 	k.ExtraArgs = r.extraArgs("kubelet.extraArgs", spec.ExtraArgs, kubeletFlags, k.Version)
 	k.PackageArgs = r.packageArgs(v1alpha1.ComponentKubelet, kubeletFlags)
 }

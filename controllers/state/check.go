@@ -16,6 +16,8 @@ type Check struct {
 	// Content is what is judged; nil for the content of the file itself. A unit file is judged by
 	// what its program says to its flags, together with the configuration that they name.
 	Content []byte
+	// ContentPath is the file that Content is meant for; empty for the file itself.
+	ContentPath string
 	// Control is content that the program accepts for certain, and ControlArgs its arguments (nil
 	// for Args). A program that does not accept them fails for a reason that is not the candidate's;
 	// its refusal then counts for nothing. A check without Control has none.
@@ -23,6 +25,8 @@ type Check struct {
 	ControlArgs []string
 	// Objections are texts of the program that mean a refusal whatever its exit status.
 	Objections []string
+	// Explains is how many lines before an objection say what is wrong.
+	Explains int
 	// OnlyObjections is true for a program whose exit status says something else.
 	OnlyObjections bool
 	// Cure says where the user mends it, such as "correct kubelet.config".

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,8 @@ var errTrialSlow = fmt.Errorf("no answer within %s", trialTimeout)
 // checker is host.Checker. Its folder belongs to this user and is closed to others.
 type checker struct{ folder string }
 
-func newChecker(folder string) checker { return checker{folder: folder} }
+// NewChecker returns a checker that works in a folder, which it makes, closed to others, if it is missing.
+func NewChecker(folder string) host.Checker { return checker{folder: folder} }
 
 // Try implements host.Checker.
 func (c checker) Try(ctx context.Context, t host.Trial) (answer host.Answer, err error) {
@@ -161,7 +163,8 @@ func confined(ctx context.Context, scratch, program string, args []string) (stdo
 	defer runtime.UnlockOSThread()
 	attempt := func(namespaces uintptr) (string, string, error) {
 		return runAs(ctx, func(cmd *exec.Cmd) {
-			cmd.Env = append(append([]string{}, cmd.Env...), "TMPDIR="+scratch, "HOME="+scratch)
+			// With process number 1, systemd's programs log to the kernel unless they are told.
+			cmd.Env = append(slices.Clone(cmd.Env), "TMPDIR="+scratch, "HOME="+scratch, "SYSTEMD_LOG_TARGET=console", "SYSTEMD_LOG_LEVEL=info")
 			cmd.Dir = scratch
 			cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 			cmd.SysProcAttr.Cloneflags = namespaces

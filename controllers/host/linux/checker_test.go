@@ -20,7 +20,7 @@ import (
 func TestCheckerContract(t *testing.T) {
 	hosttest.CheckerContract(t, func(t *testing.T) hosttest.CheckerFixture {
 		return hosttest.CheckerFixture{
-			Checker: newChecker(filepath.Join(t.TempDir(), "checks")),
+			Checker: NewChecker(filepath.Join(t.TempDir(), "checks")),
 			Judge:   script(`grep -q good "$1" && exit 0; echo "$1 is bad" >&2; exit 3`, state.CheckCandidate),
 			Reader:  script(`grep -q good "$1" && cat "$2" && touch "$3"; exit 0`, state.CheckCandidate, state.CheckMarker, "/nonexistent/went-on"),
 			Absent:  host.Trial{Program: "/usr/bin/no-such-program"},
@@ -37,7 +37,7 @@ func TestACheckedProgramStopsAtItsMarkerAndGoesNoFurther(t *testing.T) {
 	went := filepath.Join(t.TempDir(), "went-on")
 	trial := script(`cat "$1"; touch "$2"`, state.CheckMarker, went)
 	trial.Path = "/etc/x"
-	answer, err := newChecker(t.TempDir()).Try(t.Context(), trial)
+	answer, err := NewChecker(t.TempDir()).Try(t.Context(), trial)
 	if err != nil || !answer.Marked {
 		t.Fatalf("Try = %+v, %v; want Marked", answer, err)
 	}
@@ -50,7 +50,7 @@ func TestACheckLeavesNoFileAndNoProcess(t *testing.T) {
 	folder := t.TempDir()
 	trial := script(`sleep 61.5 & touch "$1/left" "$TMPDIR/left"; cat "$2"`, state.CheckScratch, state.CheckMarker)
 	trial.Path = "/etc/x"
-	if _, err := newChecker(folder).Try(t.Context(), trial); err != nil {
+	if _, err := NewChecker(folder).Try(t.Context(), trial); err != nil {
 		t.Fatal(err)
 	}
 	if left := listed(t, folder, "/"); len(left) > 0 {
@@ -66,7 +66,7 @@ func TestASlowProgramHasNoOpinionAndIsEnded(t *testing.T) {
 	defer cancel()
 	trial := script(`trap "" TERM; sleep 62.5`)
 	trial.Path = "/etc/x"
-	if _, err := newChecker(t.TempDir()).Try(ctx, trial); !errors.Is(err, errTrialSlow) {
+	if _, err := NewChecker(t.TempDir()).Try(ctx, trial); !errors.Is(err, errTrialSlow) {
 		t.Errorf("Try = %v; want %v", err, errTrialSlow)
 	}
 	if running(t, "sleep\x0062.5") {
@@ -77,7 +77,7 @@ func TestASlowProgramHasNoOpinionAndIsEnded(t *testing.T) {
 func TestAProgramThatEndsByASignalHasNoOpinion(t *testing.T) {
 	result := make(chan error, 1)
 	go func() {
-		_, err := newChecker(t.TempDir()).Try(t.Context(), host.Trial{Program: "/bin/sleep", Args: []string{"64.5"}, Path: "/etc/x"})
+		_, err := NewChecker(t.TempDir()).Try(t.Context(), host.Trial{Program: "/bin/sleep", Args: []string{"64.5"}, Path: "/etc/x"})
 		result <- err
 	}()
 	eventually(t, func() bool { return len(processes(t, "sleep\x0064.5")) > 0 }, "the program to run")
@@ -94,7 +94,7 @@ func TestAProgramThatEndsByASignalHasNoOpinion(t *testing.T) {
 func TestACandidateIsPrivateAndHasTheNameOfItsFile(t *testing.T) {
 	trial := script(`stat -c "%a %n" "$1" "$(dirname "$1")"; pwd`, state.CheckCandidate)
 	trial.Path = "/etc/systemd/system/docker.service"
-	answer, err := newChecker(t.TempDir()).Try(t.Context(), trial)
+	answer, err := NewChecker(t.TempDir()).Try(t.Context(), trial)
 	if err != nil || !strings.HasPrefix(answer.Output, "600 /etc/systemd/system/docker.service\n700 ") || !strings.Contains(answer.Output, "(a folder)") {
 		t.Errorf("Try = %+v, %v", answer, err)
 	}
@@ -128,7 +128,7 @@ func TestAKilledAgentTakesItsCheckWithIt(t *testing.T) {
 
 func checkForever(args []string) error {
 	trial := host.Trial{Program: "/bin/sleep", Args: []string{"63.5"}, Path: "/etc/x"}
-	_, err := newChecker(args[0]).Try(context.Background(), trial)
+	_, err := NewChecker(args[0]).Try(context.Background(), trial)
 	return err
 }
 

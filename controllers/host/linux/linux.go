@@ -29,7 +29,7 @@ func Live() (host.Host, error) {
 		Chains:  newChains(),
 		Facts:   newFactsReader(tree),
 		Store:   newStore(tree),
-		Checker: newChecker(trialFolder),
+		Checker: NewChecker(trialFolder),
 		Links:   netLinks{}, Containers: newContainers(dockerSocket), Health: newHealth(tree),
 		Closer: closers{units.Close, tree.Close},
 	}, nil
