@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"time"
@@ -11,12 +12,14 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/hosttest"
 	"seedbed.dev/seedbed/controllers/resolve/resolvetest"
 	"seedbed.dev/seedbed/controllers/schema"
@@ -179,6 +182,34 @@ var _ = Describe("A node's agent", func() {
 		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
 		Expect(meta.FindStatusCondition(nodeState(ctx, "node-a").Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
 		Expect(a.fake.Dump()).To(Equal(before))
+	})
+
+	It("says which file a program refuses, leaves its unit running, and heals when the object is fixed", func(ctx context.Context) {
+		a := joined(ctx)
+		const message = "unrecognized feature gate: NoSuchGate"
+		a.fake.Judge("/usr/local/bin/kubelet", func(t host.Trial) (host.Answer, error) {
+			if bytes.Contains(t.Content, []byte("NoSuchGate")) {
+				return host.Answer{Status: 2, Output: "panic: " + message + "\n\ngoroutine 1 [running]:\n"}, nil
+			}
+			return host.Answer{Marked: true}, nil
+		})
+		before, jobs := a.fake.Dump(), len(a.fake.Jobs("kubelet.service"))
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) {
+			s.Kubelet = &v1alpha1.Kubelet{Config: &runtime.RawExtension{Raw: []byte(`{"featureGates":{"NoSuchGate":true}}`)}}
+		})
+		nodeSays(ctx, "node-a", v1alpha1.ConditionStalled, v1alpha1.ReasonConfigRefused, message)
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonConfigRefused, "file /var/lib/kubelet/config.yaml: /usr/local/bin/kubelet refuses it")
+		Expect(a.fake.Dump()).To(Equal(before))
+		Expect(a.fake.Jobs("kubelet.service")).To(HaveLen(jobs))
+		Eventually(func(g Gomega) {
+			var events eventsv1.EventList
+			g.Expect(env.Client.List(ctx, &events)).To(Succeed())
+			g.Expect(events.Items).To(ContainElement(And(HaveField("Reason", v1alpha1.ReasonConfigRefused), HaveField("Note", ContainSubstring(message)))))
+		}).Should(Succeed())
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonNodesFailed, message)
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Kubelet = nil })
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
+		Expect(a.fake.Jobs("kubelet.service")).To(HaveLen(jobs))
 	})
 
 	It("follows a Secret that is rotated", func(ctx context.Context) {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -63,7 +62,7 @@ func here(in resolve.Input) resolve.Input {
 	if node.Kubelet == nil {
 		node.Kubelet = &v1alpha1.Kubelet{}
 	}
-	node.Kubelet.FailCgroupV1 = ptr.To(false)
+	node.Kubelet.FailCgroupV1 = new(false)
 	in.Revision.Node = *node
 	return in
 }
@@ -299,7 +298,7 @@ func TestUnitsThatSystemdWouldNotLoadAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const path = resolve.UnitFolder + "/mine.service"
 			f := minimalNode(t, func(n *v1alpha1.NodeConfigSpec) {
-				n.Units = []v1alpha1.Unit{{Name: "mine.service", Contents: ptr.To(tc.text)}}
+				n.Units = []v1alpha1.Unit{{Name: "mine.service", Contents: new(tc.text)}}
 			}).Files[path]
 			if len(f.Checks) != 1 {
 				t.Fatalf("%d checks", len(f.Checks))

@@ -54,6 +54,10 @@ func passEvents(before *v1alpha1.NodeState, p *report.Pass) []Event {
 		if !alreadySays(before, v1alpha1.ConditionStalled, p.Stall.Reason) {
 			list = append(list, nodeStalled(before, p.Stall))
 		}
+	case len(p.Results.Refused()) > 0:
+		if !alreadySays(before, v1alpha1.ConditionStalled, v1alpha1.ReasonConfigRefused) {
+			list = append(list, configRefused(before, p))
+		}
 	case p.Results.Count(apply.Failed) > 0:
 		if !alreadySays(before, v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed) {
 			list = append(list, applyFailed(before, p))
@@ -84,6 +88,10 @@ func nodeStalled(node *v1alpha1.NodeState, s *report.Stall) Event {
 
 func applyFailed(node *v1alpha1.NodeState, p *report.Pass) Event {
 	return Event{node, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Apply", oneLine(p.Results.Err())}
+}
+
+func configRefused(node *v1alpha1.NodeState, p *report.Pass) Event {
+	return Event{node, corev1.EventTypeWarning, v1alpha1.ReasonConfigRefused, "Check", oneLine(p.Results.Err())}
 }
 
 func revisionApplied(node *v1alpha1.NodeState, p *report.Pass) Event {

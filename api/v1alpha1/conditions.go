@@ -44,6 +44,8 @@ const (
 	ReasonInvalid          = "Invalid"
 	ReasonRevisionTooLarge = "RevisionTooLarge"
 	ReasonApplyFailed      = "ApplyFailed"
+	// ReasonConfigRefused: a program refuses the file that it is to read; the file was not written.
+	ReasonConfigRefused    = "ConfigRefused"
 	ReasonComponentMissing = "ComponentMissing"
 	ReasonUnitMissing      = "UnitMissing"
 	ReasonNodesFailed      = "NodesFailed"

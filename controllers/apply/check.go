@@ -55,3 +55,14 @@ func (r *runner) judge(ctx context.Context, c *plan.Candidate, check state.Check
 	}
 	return err
 }
+
+// Refused are the refusals among the results.
+func (r Results) Refused() []*host.RefusedError {
+	var refused []*host.RefusedError
+	for i := range r {
+		if e, ok := errors.AsType[*host.RefusedError](r[i].Err); ok && r[i].Outcome == Failed {
+			refused = append(refused, e)
+		}
+	}
+	return refused
+}

@@ -94,7 +94,11 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 	recreation.Containers = b.toResume()
 	b.plan.Recreation = recreation
 	before := b.startNeeds(want)
-	for _, s := range append(b.stopsFor(want, "to make "+name+" anew"), link) {
+	steps := append(b.stopsFor(want, "to make "+name+" anew"), link)
+	for _, unit := range append([]string{want.Maker}, want.Users...) {
+		steps[0].Candidates = append(steps[0].Candidates, b.reads(unit, b.desired.Units[unit])...)
+	}
+	for _, s := range steps {
 		b.add(s, before...)
 		before = append(before, s.Target)
 	}

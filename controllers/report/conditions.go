@@ -69,6 +69,8 @@ func preparedVerdict(p *Pass) verdict {
 		return verdict{metav1.ConditionFalse, p.Stall.Reason, stallMessage(p)}
 	case p.Err != nil:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, p.Err.Error()}
+	case p.refused():
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConfigRefused, failures(p.Results)}
 	case p.failed() > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failures(p.Results)}
 	case len(p.Remaining.Steps) > 0:
@@ -96,11 +98,15 @@ func readyVerdict(p *Pass, prepared verdict) verdict {
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision + " and its units are active"}
 }
 
+// stalledVerdict: a file that its program refuses is refused again until somebody changes it.
 func stalledVerdict(p *Pass) *verdict {
-	if p.Stall == nil {
-		return nil
+	switch {
+	case p.Stall != nil:
+		return &verdict{metav1.ConditionTrue, p.Stall.Reason, stallMessage(p)}
+	case p.Err == nil && p.refused():
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonConfigRefused, failures(p.Results)}
 	}
-	return &verdict{metav1.ConditionTrue, p.Stall.Reason, stallMessage(p)}
+	return nil
 }
 
 func stallMessage(p *Pass) string {
@@ -113,7 +119,7 @@ func stallMessage(p *Pass) string {
 // reconcilingVerdict: work goes on by itself, since a failed step is tried again.
 func reconcilingVerdict(p *Pass) *verdict {
 	switch {
-	case p.Revision == "" || p.Stall != nil:
+	case p.Revision == "" || stalledVerdict(p) != nil:
 		return nil
 	case p.Err != nil || p.failed() > 0:
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonApplyFailed, "trying again"}

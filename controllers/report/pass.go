@@ -67,4 +67,7 @@ func (p *Pass) Corrections() []state.Ref {
 	return refs
 }
 
+// refused is true if a program did not accept a file that it is to read.
+func (p *Pass) refused() bool { return len(p.Results.Refused()) > 0 }
+
 func (p *Pass) failed() int { return p.Results.Count(apply.Failed, apply.Skipped) }

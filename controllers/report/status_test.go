@@ -13,6 +13,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/plan"
 	"seedbed.dev/seedbed/controllers/report"
 	"seedbed.dev/seedbed/controllers/state"
@@ -74,6 +75,15 @@ func TestConditions(t *testing.T) {
 			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
 			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
 			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
+		}},
+		{"refused file", "it is refused again until somebody changes it, so the node is stalled and not reconciling", func(p *report.Pass) {
+			refused := result(apply.Failed, "/b")
+			refused.Err = &host.RefusedError{Path: "/b", Program: "/usr/bin/kubelet", Words: "no such gate", Cure: "correct it"}
+			p.Results = apply.Results{refused, result(apply.Skipped, "/c")}
+		}, []string{
+			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
+			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"Prepared=False ConfigRefused", "Ready=False ConfigRefused", "Stalled=True ConfigRefused",
 		}},
 		{"did not hold", "a step that succeeded and is to be done again", func(p *report.Pass) {
 			p.Remaining = plan.Plan{Steps: []plan.Step{{Action: plan.Set, Target: state.Ref{Kind: state.KindSysctl, Name: "a.b"}, Reason: "is 0"}}}
