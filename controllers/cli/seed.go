@@ -38,8 +38,8 @@ By default it listens on loopback only, which is enough to try Seedbed out; node
   export KUBECONFIG=./seed/admin.kubeconfig
   kubectl get nodeconfigs
 
-  # Let a node in
-  seedbed seed add-node node-a --labels role=worker --data-dir ./seed`,
+  # Let nodes in: run what this prints on each of them
+  seedbed seed token create --labels role=worker --addresses 10.64.3.0/26 --data-dir ./seed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return seed.Run(cmd.Context(), o, cmd.OutOrStdout())
@@ -58,6 +58,6 @@ By default it listens on loopback only, which is enough to try Seedbed out; node
 	f.StringSliceVar(&o.FlannelPrefixes, "flannel-prefix", []string{v1alpha1.DefaultEtcdPrefix}, "prefix in etcd that flannel's certificate is let into, as in NetworkConfig.spec.subnetManager.etcd.prefix; may be repeated")
 	f.IntVar(&o.FlannelEtcdPort, "flannel-etcd-port", 0, "port on --bind-address where nodes' flannel reaches etcd, such as 2379, for subnetManager.type Etcd; 0 is none")
 	f.StringVar(&o.ReadyFile, "ready-file", "", "file to write when the seed is ready, with the path of the administrator's kubeconfig in it")
-	c.AddCommand(newSeedAddNodeCommand())
+	c.AddCommand(newSeedAddNodeCommand(), newSeedTokenCommand())
 	return c
 }

@@ -118,6 +118,11 @@ func checkNode(name string, pairs []string) (map[string]string, error) {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return nil, problemf("use at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit; example: node-a", "node name %q: not a DNS label", name)
 	}
+	return parseLabels(pairs)
+}
+
+// parseLabels returns "key=value" pairs as a map, or a *Problem.
+func parseLabels(pairs []string) (map[string]string, error) {
 	labels := map[string]string{}
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")

@@ -226,6 +226,12 @@ func cidr(flag, value, example string) (netip.Prefix, *Problem) {
 	return p, nil
 }
 
+// isLoopback is true for a host of a URL that no other machine can reach.
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback() || host == "localhost"
+}
+
 func outside(flag string, r netip.Prefix, a netip.Addr) *Problem {
 	if r.Contains(a) {
 		return problemf("give a range that no machine's address is in", "%s %s: holds this machine's address %s", flag, r, a)
