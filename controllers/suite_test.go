@@ -36,6 +36,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	// As a seed has it: what kubelets may do is not in roles.
 	env, err = testenv.Start(testenv.Options{APIServerFlags: map[string]string{
 		"authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
+		"enable-bootstrap-token-auth": "true",
 	}})
 	if testing.Short() && errors.Is(err, testenv.ErrNoComponents) {
 		Skip(err.Error())

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,7 +87,7 @@ func serving(t *testing.T, authority pki.Authority) tls.Certificate {
 // request is what a user would type for this seed.
 func (s *seedServer) request(t *testing.T) Request {
 	t.Helper()
-	r, err := Arguments{URL: s.URL, Token: goodToken, Hashes: []string{hashOf(s.authority.Cert)}, NodeName: "node-a"}.Check()
+	r, err := Arguments{URL: s.URL, Token: goodToken, Hashes: []string{HashOf(s.authority.Cert)}, NodeName: "node-a"}.Check()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,76 +192,6 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason) {
 	_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: statusType, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: string(reason)})
 }
 
-// fakeMachine is Machine on a fake host. What changes the host goes through its ports, so that the
-// faults that are asked for happen here, too.
-type fakeMachine struct {
-	fake   *hosttest.Fake
-	refuse error
-	locked bool
-}
-
-func (m *fakeMachine) Check() error { return m.refuse }
-
-func (m *fakeMachine) Lock() (func() error, error) {
-	if m.locked {
-		return nil, fmt.Errorf("another agent (pid 1) acts on this host")
-	}
-	m.locked = true
-	return func() error {
-		m.locked = false
-		return nil
-	}, nil
-}
-
-func (m *fakeMachine) InstallProgram(p string) (func() error, error) {
-	before, found, err := m.fake.Host().Files.Read(p)
-	if err != nil || found && string(before.Content) == "seedbed" {
-		return nil, err
-	}
-	files := m.fake.Host().Files
-	if _, err := files.Write(p, state.File{Content: []byte("seedbed"), Mode: 0o755, Owner: "root", Group: "root"}); err != nil {
-		return nil, err
-	}
-	return func() error {
-		if !found {
-			return files.Remove(p)
-		}
-		_, err := files.Write(p, before)
-		return err
-	}, nil
-}
-
-func (m *fakeMachine) RemoveMatching(pattern string) error {
-	for _, p := range m.fake.Paths() {
-		if matched, _ := path.Match(pattern, p); matched {
-			if err := m.fake.Host().Files.Remove(p); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *fakeMachine) RemoveState(keep ...string) error {
-	const dir = "/var/lib/seedbed"
-	for _, name := range m.fake.StoreNames() {
-		if first, _, _ := strings.Cut(name, "/"); !slices.Contains(keep, first) {
-			if err := m.fake.Host().Store.Remove(name); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range m.fake.Paths() {
-		first, _, _ := strings.Cut(strings.TrimPrefix(p, dir+"/"), "/")
-		if strings.HasPrefix(p, dir+"/") && !slices.Contains(keep, first) {
-			if err := m.fake.Host().Files.Remove(p); err != nil {
-				return err
-			}
-		}
-	}
-	return m.fake.Host().Files.RemoveDir(dir + "/pki")
-}
-
 // bare is a host that nobody has joined, with an old release of the program.
 func bare() *hosttest.Fake {
 	f := hosttest.New()
@@ -276,7 +204,7 @@ func bare() *hosttest.Fake {
 func node(f *hosttest.Fake) (*Node, *[]string) {
 	said := &[]string{}
 	return &Node{
-		Host: f.Host(), Machine: &fakeMachine{fake: f}, Now: time.Now, Poll: time.Millisecond,
+		Host: f.Host(), Machine: f.Membership(), Now: time.Now, Poll: time.Millisecond,
 		Say: func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) },
 	}, said
 }

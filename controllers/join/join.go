@@ -56,7 +56,7 @@ func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error)
 	}
 	if certs, err := cert.ParseCertsPEM(authorityOf(n.Host.Files)); err == nil && len(r.pins.believed(certs)) == 0 {
 		return false, problemf("run `seedbed leave` first, or compare the hash with what `seedbed seed token create` prints",
-			"this host has already joined a cluster at %s with hash %s, not the one given", r.Server, hashOf(certs[0]))
+			"this host has already joined a cluster at %s with hash %s, not the one given", r.Server, HashOf(certs[0]))
 	}
 	unit, err := n.Host.Units.Get(ctx, resolve.UnitAgent)
 	if err != nil {

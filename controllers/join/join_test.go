@@ -116,10 +116,10 @@ func TestJoinThatFailsSaysWhyAndLeavesNothingBehind(t *testing.T) {
 		want   string
 	}{
 		"NotRoot": {"checked before anything else", func(_ *hosttest.Fake, _ *seedServer, n *Node) {
-			n.Machine.(*fakeMachine).refuse = errors.New("this changes the system, and needs root: run it with sudo")
+			n.Machine.(*hosttest.Membership).Refuse = errors.New("this changes the system, and needs root: run it with sudo")
 		}, "needs root"},
 		"AnotherAgent": {"two would undo each other's work", func(_ *hosttest.Fake, _ *seedServer, n *Node) {
-			n.Machine.(*fakeMachine).locked = true
+			n.Machine.(*hosttest.Membership).Locked = true
 		}, "another agent"},
 		"NoMachineID": {"the name could not be held against others", func(f *hosttest.Fake, _ *seedServer, _ *Node) {
 			f.Put(machineIDFile, state.File{Content: []byte("uninitialized\n")})
@@ -154,7 +154,7 @@ func TestJoinThatFailsSaysWhyAndLeavesNothingBehind(t *testing.T) {
 			if s.node != nil {
 				t.Error("its NodeState is left behind")
 			}
-			if m := n.Machine.(*fakeMachine); m.locked && name != "AnotherAgent" {
+			if m := n.Machine.(*hosttest.Membership); m.Locked && name != "AnotherAgent" {
 				t.Error("the lock is still held")
 			}
 		})

@@ -232,7 +232,7 @@ func TestHostThatNeverJoinedHasNothingToLeave(t *testing.T) {
 	if err := n.Leave(t.Context(), LeaveOptions{}); err != nil || f.Changes() != 0 || !strings.Contains((*said)[0], "has not joined") {
 		t.Errorf("got %v, changes %v, said %q", err, f.Journal(), *said)
 	}
-	n.Machine.(*fakeMachine).refuse = errors.New("needs root")
+	n.Machine.(*hosttest.Membership).Refuse = errors.New("needs root")
 	if err := n.Leave(context.Background(), LeaveOptions{}); err == nil {
 		t.Error("somebody who is not root may leave")
 	}

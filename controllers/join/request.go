@@ -102,8 +102,8 @@ func checkHashes(hashes []string) (pins, error) {
 	return p, nil
 }
 
-// hashOf a certificate is kubeadm's: SHA-256 of its SubjectPublicKeyInfo.
-func hashOf(cert *x509.Certificate) string {
+// HashOf a certificate is kubeadm's: SHA-256 of its SubjectPublicKeyInfo.
+func HashOf(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
@@ -112,7 +112,7 @@ func hashOf(cert *x509.Certificate) string {
 func (p pins) believed(certs []*x509.Certificate) []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, c := range certs {
-		if slices.Contains(p, hashOf(c)) {
+		if slices.Contains(p, HashOf(c)) {
 			list = append(list, c)
 		}
 	}

@@ -118,6 +118,20 @@ func (e *Env) User(name string, groups ...string) (*rest.Config, error) {
 	return user.Config(), nil
 }
 
+// TrustClients makes the API server accept certificates that another authority signs, given as PEM,
+// after a moment.
+func (e *Env) TrustClients(authority []byte) error {
+	name := filepath.Join(e.control.ControlPlane.GetAPIServer().CertDir, "client-cert-auth-ca.crt")
+	trusted, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("trust another authority: %w", err)
+	}
+	if err := os.WriteFile(name, append(trusted, authority...), 0o600); err != nil {
+		return fmt.Errorf("trust another authority: %w", err)
+	}
+	return nil
+}
+
 // Kubectl runs the real kubectl as the administrator and returns its standard output. The error of
 // a kubectl that failed holds its standard error.
 func (e *Env) Kubectl(args ...string) (string, error) {
