@@ -4,17 +4,22 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"seedbed.dev/seedbed/hack/lab/internal/supervisor"
 )
 
-// ownPrograms are built from this repository for each lab, so that a lab always runs the checkout that
+// ownPrograms are built from this checkout at each start, so that a lab always runs the checkout that
 // started it: packages, and where the program goes below the lab's folder.
 var ownPrograms = map[string]string{
 	"./hack/lab/supervisor": "supervisor",
@@ -93,16 +98,44 @@ func (s *starter) buildOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for pkg, target := range ownPrograms {
-		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(s.lab.Work(), target), pkg)
-		command.Dir = root
-		command.Env = append(os.Environ(), "CGO_ENABLED=0")
-		command.Stderr = s.progress
-		if err := command.Run(); err != nil {
-			return fmt.Errorf("go build %s: %w", pkg, err)
+	// They stay, one folder for each checkout: go links nothing that is there already.
+	sum := sha256.Sum256([]byte(root))
+	folder := filepath.Join(s.lab.Cache, "programs", hex.EncodeToString(sum[:6]))
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	lock, err := lockFile(filepath.Join(folder, ".lock"), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Close() }()
+	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", folder + "/"}, slices.Sorted(maps.Keys(ownPrograms))...)...)
+	command.Dir = root
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Stderr = s.progress
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("go build: %w", err)
+	}
+	for _, target := range ownPrograms {
+		if err := copyProgram(filepath.Join(folder, filepath.Base(target)), filepath.Join(s.lab.Work(), target)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func copyProgram(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 func (s *starter) serve() error {

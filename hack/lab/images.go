@@ -6,11 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,24 +34,71 @@ type image struct {
 	archive, name string
 	entrypoint    []string
 	files         map[string]string
+	own           string // the one of the files that is built at each start
 }
 
 func (s *starter) images() error {
 	certificates := filepath.Join(s.lab.Root, "root/etc/ssl/certs/ca-certificates.crt")
 	for _, i := range []image{
-		{"pause.tar", PauseImage, []string{"/pause"}, map[string]string{"pause": filepath.Join(s.lab.Work(), "pause")}},
-		{"coredns.tar", CoreDNSImage, []string{"/coredns"}, map[string]string{
+		{archive: "pause.tar", name: PauseImage, entrypoint: []string{"/pause"}, own: "pause", files: map[string]string{
+			"pause": filepath.Join(s.lab.Work(), "pause"),
+		}},
+		{archive: "coredns.tar", name: CoreDNSImage, entrypoint: []string{"/coredns"}, files: map[string]string{
 			"coredns": s.programs["coredns"], "etc/ssl/certs/ca-certificates.crt": certificates,
 		}},
-		{"test.tar", TestImage, []string{"/agnhost"}, map[string]string{
+		{archive: "test.tar", name: TestImage, entrypoint: []string{"/agnhost"}, files: map[string]string{
 			"agnhost": s.programs["agnhost"], ".": filepath.Join(s.lab.Root, "image"),
 		}},
 	} {
-		if err := i.write(filepath.Join(s.lab.Served(), "images", i.archive)); err != nil {
+		if err := s.provide(i); err != nil {
 			return fmt.Errorf("image %s: %w", i.name, err)
 		}
 	}
 	return nil
+}
+
+// provide puts an image's archive where hosts find it, and makes it if no lab before has made it.
+func (s *starter) provide(i image) error {
+	key, err := i.key()
+	if err != nil {
+		return err
+	}
+	cached := filepath.Join(s.lab.Cache, "images", key+"-"+i.archive)
+	if _, err := os.Stat(cached); errors.Is(err, fs.ErrNotExist) {
+		temporary := fmt.Sprintf("%s.%d", cached, os.Getpid())
+		err := os.MkdirAll(filepath.Dir(cached), 0o755)
+		if err == nil {
+			err = i.write(temporary)
+		}
+		if err == nil {
+			err = os.Rename(temporary, cached)
+		}
+		if err != nil {
+			return errors.Join(err, os.RemoveAll(temporary))
+		}
+	}
+	// A link that is no symbolic one: hosts see this folder and not the cache.
+	return os.Link(cached, filepath.Join(s.lab.Served(), "images", i.archive))
+}
+
+// key changes with what the image is made of. Files in the cache have their content's key in their
+// path; only the others are read.
+func (i image) key() (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, i.name, i.entrypoint)
+	for _, target := range slices.Sorted(maps.Keys(i.files)) {
+		if target != i.own {
+			fmt.Fprintln(hash, target, i.files[target])
+			continue
+		}
+		content, err := os.ReadFile(i.files[target])
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(hash, target, len(content))
+		hash.Write(content)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:6]), nil
 }
 
 // write makes an archive as `docker save` does: one layer, a configuration and a manifest.

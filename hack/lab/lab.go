@@ -67,6 +67,9 @@ func (l *Lab) Folder() string { return l.state.Layout.Seed() }
 // Served is the folder whose files hosts find at FilesURL.
 func (l *Lab) Served() string { return l.state.Layout.Served() }
 
+// Processes returns the supervisor's two processes: the watcher, and process 1 of the lab.
+func (l *Lab) Processes() (watcher, first int) { return l.state.Watcher, l.state.Init }
+
 // Console returns the path of what a host wrote to its console.
 func (l *Lab) Console(node string) string { return l.state.Layout.Console(node) }
 
@@ -226,15 +229,23 @@ func lockLab(lab layout.Lab) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(lab.LockFile()), 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(lab.LockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockFile(lab.LockFile(), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errUp(lab.Name)
+	}
+	return lock, err
+}
+
+// lockFile opens a file, made if missing, and locks it until it is closed.
+func lockFile(path string, how int) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, errUp(lab.Name)
+	if err := unix.Flock(int(file.Fd()), how); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), file.Close())
 	}
-	return lock, nil
+	return file, nil
 }
 
 // repository is the root of the checkout that the working directory is in.

@@ -17,7 +17,7 @@ import (
 type Unfit struct{ Reasons []string }
 
 func (e *Unfit) Error() string {
-	return "this machine cannot run a lab: " + strings.Join(e.Reasons, "; ")
+	return "this machine cannot run a lab (LAB=skip skips the tests that need one): " + strings.Join(e.Reasons, "; ")
 }
 
 // tools are the programs that a lab needs on the machine, and the Debian packages that bring them.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,8 +32,13 @@ func Hierarchies() ([]Hierarchy, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
+	return parse(file)
+}
+
+// parse reads the cgroup mounts of a mountinfo file (proc_pid_mountinfo(5)).
+func parse(mountinfo io.Reader) ([]Hierarchy, error) {
 	var found []Hierarchy
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(mountinfo)
 	for lines.Scan() {
 		// As in: 31 25 0:27 / /sys/fs/cgroup/cpu rw,relatime - cgroup none rw,cpu
 		before, after, _ := strings.Cut(lines.Text(), " - ")

@@ -112,7 +112,7 @@ func (h *host) boot() (unix.WaitStatus, error) {
 	defer func() { _ = notifications.Close() }()
 	booted := make(chan struct{})
 	go h.listen(notifications, booted)
-	_, ended, err := h.reaper.start(func() (*os.Process, error) { return h.spawn(notifications.LocalAddr().String()) })
+	ended, err := h.reaper.start(func() (*os.Process, error) { return h.spawn(notifications.LocalAddr().String()) })
 	if err != nil {
 		return 0, err
 	}

@@ -27,18 +27,17 @@ func newReaper() *reaper {
 	return r
 }
 
-// start starts a process and returns its pid and where its status comes when it ends.
-func (r *reaper) start(start func() (*os.Process, error)) (int, <-chan unix.WaitStatus, error) {
+// start starts a process and returns where its status comes when it ends.
+func (r *reaper) start(start func() (*os.Process, error)) (<-chan unix.WaitStatus, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	process, err := start()
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	pid := process.Pid
 	ended := make(chan unix.WaitStatus, 1)
-	r.waiting[pid] = ended
-	return pid, ended, process.Release()
+	r.waiting[process.Pid] = ended
+	return ended, process.Release()
 }
 
 func (r *reaper) collect() {
