@@ -18,7 +18,7 @@ type Machine interface {
 	InstallProgram(path string) (undo func() error, err error)
 	// RemoveMatching removes the files that match a pattern of path.Match.
 	RemoveMatching(pattern string) error
-	// RemoveState removes what is in the agent's folder but for the names in keep.
+	// RemoveState removes the agent's state but for the names in keep.
 	RemoveState(keep ...string) error
 }
 

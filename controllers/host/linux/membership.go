@@ -173,7 +173,11 @@ func (Membership) RemoveMatching(pattern string) error {
 	return errors.Join(errs...)
 }
 
-// RemoveState removes what is in StateDir but for keep.
+// stateFolders are the agent's below StateDir. Folders of other names are somebody else's: the seed
+// keeps its own there unless it is told otherwise, and a seed's machine may be a node, too.
+var stateFolders = []string{"pki", "priors"}
+
+// RemoveState removes the agent's state from StateDir but for keep.
 func (Membership) RemoveState(keep ...string) error { return removeState(StateDir, keep) }
 
 func removeState(folder string, keep []string) error {
@@ -186,7 +190,7 @@ func removeState(folder string, keep []string) error {
 	}
 	var errs []error
 	for _, entry := range entries {
-		if !slices.Contains(keep, entry.Name()) {
+		if !slices.Contains(keep, entry.Name()) && (!entry.IsDir() || slices.Contains(stateFolders, entry.Name())) {
 			errs = append(errs, os.RemoveAll(path.Join(folder, entry.Name())))
 		}
 	}

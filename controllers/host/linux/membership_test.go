@@ -91,7 +91,7 @@ func TestStateIsRemovedButForWhatIsKept(t *testing.T) {
 	if err := removeState(dir, nil); err != nil {
 		t.Errorf("state that is not there: %v", err)
 	}
-	for _, name := range []string{"ledger.json", "priors/a", "pki/agent.pem", "assignment.json"} {
+	for _, name := range []string{"ledger.json", "priors/a", "pki/agent.pem", "assignment.json", "seed/etcd/member"} {
 		writeFile(t, filepath.Join(dir, name), "x", 0o600)
 	}
 	if err := removeState(dir, []string{"ledger.json", "priors"}); err != nil {
@@ -102,8 +102,8 @@ func TestStateIsRemovedButForWhatIsKept(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if err != nil || !slices.Equal(left, []string{"ledger.json", "priors"}) {
-		t.Errorf("left are %v, %v", left, err)
+	if err != nil || !slices.Equal(left, []string{"ledger.json", "priors", "seed"}) {
+		t.Errorf("left are %v, %v; want what is kept, and the data of a seed on the same machine", left, err)
 	}
 }
 
