@@ -70,7 +70,7 @@ func (r *AssignmentReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 
 // assignment gets what the NodeState points at, or takes it from the assignment the agent has.
 func (r *AssignmentReconciler) assignment(ctx context.Context, node *v1alpha1.NodeState) (*Assignment, error) {
-	a := &Assignment{Generation: node.Generation, Revision: node.Spec.Revision, Pins: node.Spec.Secrets}
+	a := &Assignment{Generation: node.Generation, Revision: node.Spec.Revision, Pins: node.Spec.Secrets, Permit: node.Spec.Permit}
 	if a.Revision == "" {
 		return a, nil
 	}

@@ -19,6 +19,12 @@ const (
 	// retryMin and retryMax bound the wait after a pass that did not get the host to agree.
 	retryMin = time.Second
 	retryMax = time.Minute
+	// healthEvery is the time between looks at a host that runs: units and programs send no events.
+	// One that has just been changed and is not healthy yet is looked at every healthSoon, for
+	// healthFor: who waits for the node wants to know.
+	healthEvery = 10 * time.Second
+	healthSoon  = time.Second
+	healthFor   = 2 * time.Minute
 )
 
 // Watcher wakes an agent when something happens to managed paths.
@@ -59,6 +65,8 @@ type Agent struct {
 	held     *Assignment
 	failures int
 	degraded string
+	// changed is when a pass last changed something, or when the first ended.
+	changed time.Time
 }
 
 var errSuperseded = errors.New("another revision was assigned meanwhile")
@@ -136,12 +144,26 @@ func (a *Agent) pass(ctx context.Context, want *Assignment) time.Duration {
 	done()
 	observePass(&pass)
 	a.Report(pass)
-	if pass.Agrees() || (pass.Revision == "" && pass.Err == nil) {
+	if a.changed.IsZero() || pass.Changed() {
+		a.changed = pass.Finished
+	}
+	if pass.Agrees() || pass.Waits() || (pass.Revision == "" && pass.Err == nil) {
 		a.failures = 0
-		return a.Resync
+		return min(a.rest(&pass), a.Resync)
 	}
 	a.failures++
 	return min(a.backoff(), a.Resync)
+}
+
+// rest is how long a host that needs nothing done is left alone.
+func (a *Agent) rest(pass *report.Pass) time.Duration {
+	switch {
+	case pass.Offline || pass.Enforced == "":
+		return a.Resync
+	case !pass.Healthy() && pass.Finished.Sub(a.changed) < healthFor:
+		return healthSoon
+	}
+	return healthEvery
 }
 
 // interruptible is a context that Assign can end, or has ended since want was taken; done must be

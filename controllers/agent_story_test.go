@@ -125,7 +125,7 @@ var _ = Describe("A node's agent", func() {
 		registerWorkers(ctx, "node-a")
 		create(ctx, network(), workers())
 		a := startAgent("node-a", machineOfGuide(), nodeUser("node-a"))
-		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "its components are healthy")
 		return a
 	}
 
@@ -157,7 +157,7 @@ var _ = Describe("A node's agent", func() {
 			return ""
 		}).Should(Equal("file " + daemonJSON))
 		Expect(a.fake.Jobs("docker.service")).To(HaveLen(jobs))
-		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "its components are healthy")
 	})
 
 	It("writes no status when a pass finds nothing new", func(ctx context.Context) {
@@ -179,7 +179,7 @@ var _ = Describe("A node's agent", func() {
 		nodeSays(ctx, "node-a", v1alpha1.ConditionStalled, v1alpha1.ReasonVersionUnsupported, "--network-plugin")
 		Expect(a.fake.Dump()).To(Equal(before))
 		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Kubelet = nil })
-		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "its components are healthy")
 		Expect(meta.FindStatusCondition(nodeState(ctx, "node-a").Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
 		Expect(a.fake.Dump()).To(Equal(before))
 	})

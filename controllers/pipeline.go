@@ -61,6 +61,8 @@ type Assignment struct {
 	// Pins are the versions of the Secrets whose contents are in Contents.
 	Pins     []v1alpha1.PinnedSecret
 	Contents map[v1alpha1.SecretKeyReference]state.Sensitive
+	// Permit is the plan that the manager has drained the node for; empty for none.
+	Permit v1alpha1.PlanHash
 	// Trimmed is true when Contents has no bootstrap token, since the kubelet has used it.
 	Trimmed bool
 }
@@ -83,7 +85,7 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 	if enforced != nil {
 		pass.Enforced = enforced.Revision
 		if pass.Err = p.keep(enforced, held); pass.Err == nil {
-			p.converge(ctx, &pass)
+			p.converge(ctx, &pass, string(want.Permit))
 		}
 	}
 	ledger := p.Book.Ledger()
@@ -207,13 +209,13 @@ func fieldErrors(errs field.ErrorList) string {
 }
 
 // converge observes, plans, applies, and observes and plans once more to see whether it held.
-func (p *Pipeline) converge(ctx context.Context, pass *report.Pass) {
+func (p *Pipeline) converge(ctx context.Context, pass *report.Pass, permit string) {
 	if p.Await != nil {
 		p.Await(pass.Desired.AwaitedPaths())
 	}
 	p.watch(pass.Desired)
 	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
-	pass.Plan = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())
+	pass.Plan = plan.NewPermitted(pass.Desired, pass.Observed, p.Book.Ledger(), permit)
 	// Also with an empty plan: a ledger that could not be written in an earlier pass is written now.
 	pass.Results, pass.Err = apply.Apply(ctx, p.Host, p.Book, pass.Plan, pass.Started, p.logStep)
 	if pass.Plan.Empty() {
@@ -227,8 +229,19 @@ func (p *Pipeline) converge(ctx context.Context, pass *report.Pass) {
 // watch asks for events of what is managed, and of what decides how to go on when it appears.
 func (p *Pipeline) watch(desired state.Host) {
 	if p.Watch != nil {
-		p.Watch(slices.Concat(state.SortedKeys(desired.Files), desired.AwaitedPaths(), []string{resolve.PathKubeletClient}))
+		p.Watch(slices.Concat(state.SortedKeys(desired.Files), desired.AwaitedPaths(), leases(desired), []string{resolve.PathKubeletClient}))
 	}
+}
+
+// leases are files of flannel's that docker0 is made from.
+func leases(desired state.Host) []string {
+	var paths []string
+	for _, name := range state.SortedKeys(desired.Links) {
+		if b := desired.Links[name].Bridge; b != nil {
+			paths = append(paths, b.Lease)
+		}
+	}
+	return paths
 }
 
 func (p *Pipeline) logStep(r apply.Result) {
@@ -239,7 +252,7 @@ func (p *Pipeline) logStep(r apply.Result) {
 	switch r.Outcome {
 	case apply.Failed:
 		log.Error(r.Err, "taking step")
-	case apply.Skipped:
+	case apply.Skipped, apply.Waiting:
 		log.Info("skipping step", "because", r.Err.Error())
 	default:
 		log.Info("took step", "outcome", r.Outcome, "disruption", r.Step.Disruption.String(), "drift", r.Step.Drift)

@@ -49,8 +49,26 @@ const (
 	ReasonComponentMissing = "ComponentMissing"
 	ReasonUnitMissing      = "UnitMissing"
 	ReasonNodesFailed      = "NodesFailed"
-	ReasonUnitActive       = "UnitActive"
 	ReasonUnitNotActive    = "UnitNotActive"
+	// ReasonWaitingForPermit: the next step stops containers, and the manager has not yet drained
+	// the node for it.
+	ReasonWaitingForPermit = "WaitingForPermit"
+
+	// Reasons of the health of components.
+	ReasonHealthy           = "Healthy"
+	ReasonStarting          = "Starting"
+	ReasonCrashLooping      = "CrashLooping"
+	ReasonNotAnswering      = "NotAnswering"
+	ReasonCommandOverridden = "CommandOverridden"
+	ReasonDuplicateOption   = "DuplicateOption"
+	ReasonLeaseMissing      = "LeaseMissing"
+	ReasonLeaseMismatch     = "LeaseMismatch"
+	ReasonTunnelMismatch    = "TunnelMismatch"
+	ReasonBridgeMismatch    = "BridgeMismatch"
+	ReasonMTUMismatch       = "MTUMismatch"
+	ReasonHairpinOff        = "HairpinOff"
+	ReasonForwardPolicy     = "ForwardPolicy"
+	ReasonNodeNameMismatch  = "NodeNameMismatch"
 
 	// Reasons of a network that is not, or should not be, published as it is.
 	ReasonEtcdUnreachable      = "EtcdUnreachable"

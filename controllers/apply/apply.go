@@ -148,6 +148,7 @@ func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
 		return Result{}, err
 	}
 	err = r.do(ctx, &s)
+	r.book.remember(&s, err, r.now)
 	switch {
 	case errors.Is(err, host.ErrDeferred):
 		return Result{Step: s, Outcome: Deferred, Unchecked: unchecked}, r.record(ctx, &s)
@@ -178,7 +179,7 @@ func (r *runner) obstacle(ctx context.Context, s *plan.Step) (Outcome, error) {
 	case waits != nil:
 		return Waiting, waits
 	case s.Blocked == "":
-		return "", nil
+		return Failed, r.book.tooSoon(s, r.now)
 	case s.Waits:
 		return Waiting, fmt.Errorf("%s: %s", s.Target, s.Blocked)
 	}

@@ -37,6 +37,8 @@ type Book struct {
 	damaged []byte
 	// jobTimeout bounds the wait for one job of systemd.
 	jobTimeout time.Duration
+	// failures are starts that failed in a row, by unit; they are forgotten with the process.
+	failures map[string]failure
 }
 
 type storedLedger struct {
@@ -60,7 +62,7 @@ func Open(store host.Store) (*Book, error) {
 }
 
 func read(store host.Store) (*Book, error) {
-	b := &Book{store: store, ledger: state.NewLedger(), jobTimeout: JobTimeout}
+	b := &Book{store: store, ledger: state.NewLedger(), jobTimeout: JobTimeout, failures: map[string]failure{}}
 	raw, err := store.Read(ledgerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil

@@ -153,6 +153,11 @@ func TestPlanOfABridge(t *testing.T) {
 		{"bridge-removal", "leaving puts the mode back and leaves the bridge to docker", "", func(d, _ *state.Host, _ *state.Ledger) {
 			*d = state.New()
 		}},
+		{"bridge-rp-filter", "a link that comes later is born with the values of default; one that is there is set (SB004)", "", func(d, o *state.Host, _ *state.Ledger) {
+			d.Sysctls["net.ipv4.conf.docker0.rp_filter"], o.Sysctls["net.ipv4.conf.docker0.rp_filter"] = "0", "1"
+			d.Links["flannel.1"] = state.Link{}
+			d.Sysctls["net.ipv4.conf.flannel/1.rp_filter"] = "0"
+		}},
 		{"bridge-unknown", "a bridge that cannot be looked at is left alone", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)
 			o.Links = map[string]state.Link{}

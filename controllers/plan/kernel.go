@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"seedbed.dev/seedbed/controllers/state"
 )
@@ -26,6 +27,9 @@ func (b *builder) sysctls() {
 	for _, name := range state.SortedKeys(b.desired.Sysctls) {
 		ref := state.Ref{Kind: state.KindSysctl, Name: name}
 		value, present := b.observed.Sysctls[name]
+		if !present && b.ofLinkToCome(name) {
+			continue
+		}
 		b.setValue(ref, value, present, b.desired.Sysctls[name])
 	}
 	for _, name := range b.removed(state.KindSysctl, func(n string) bool { return has(b.desired.Sysctls, n) }) {
@@ -33,6 +37,13 @@ func (b *builder) sysctls() {
 		value, present := b.observed.Sysctls[name]
 		b.restoreValue(ref, value, present)
 	}
+}
+
+// ofLinkToCome is true for settings of a link that is made later, with the values of "default". A dot in
+// its name is written as a slash (sysctl.d(5)).
+func (b *builder) ofLinkToCome(sysctl string) bool {
+	parts := strings.Split(sysctl, ".")
+	return len(parts) == 5 && has(b.desired.Links, strings.ReplaceAll(parts[3], "/", "."))
 }
 
 func (b *builder) chains() {

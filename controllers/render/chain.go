@@ -11,9 +11,6 @@ import (
 	"seedbed.dev/seedbed/controllers/state"
 )
 
-// docker0 is the bridge that docker makes, and all pods are on.
-const docker0 = "docker0"
-
 // addChain adds what the components must be to each other: links, questions to each program, and what
 // their command lines must have, all of which the components' files alone do not guarantee.
 func addChain(host state.Host, n resolve.Node) {
@@ -59,10 +56,9 @@ func addLinks(host state.Host, n resolve.Node) {
 		hairpin := true
 		link.Hairpin = &hairpin
 	}
-	host.Links[docker0] = link
-	if n.Network.Backend.Type == v1alpha1.BackendVXLAN {
-		// flannel names its tunnel after the VNI (flannel, pkg/backend/vxlan).
-		host.Links[fmt.Sprintf("flannel.%d", n.Network.Backend.VNI)] = state.Link{Component: state.ComponentFlannel, Local: n.IP.String()}
+	host.Links[resolve.DockerBridge] = link
+	if tunnel := n.Network.Backend.Tunnel(); tunnel != "" {
+		host.Links[tunnel] = state.Link{Component: state.ComponentFlannel, Local: n.IP.String()}
 	}
 }
 

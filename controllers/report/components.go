@@ -1,11 +1,10 @@
 package report
 
 import (
-	"fmt"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/chain"
 	"seedbed.dev/seedbed/controllers/state"
 )
 
@@ -21,32 +20,44 @@ var components = []struct {
 	{state.ComponentKubeProxy, v1alpha1.ConditionKubeProxyHealthy},
 }
 
-// unitOf is the service of a component; a socket beside it does not count.
-func unitOf(desired state.Host, c state.Component) (string, bool) {
-	for _, name := range state.SortedKeys(desired.Units) {
-		if u := desired.Units[name]; u.Component == c && u.Activity == state.Active && isService(name) {
-			return name, true
-		}
+// Findings are what is wrong with the components of a host that runs, in the order of the chain.
+func (p *Pass) Findings() []chain.Finding {
+	if p.Offline || p.Enforced == "" {
+		return nil
 	}
-	return "", false
+	return chain.Examine(p.Desired, p.Observed)
 }
 
-func isService(name string) bool {
-	const suffix = ".service"
-	return len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix
-}
+// Healthy is true when nothing is wrong with any component.
+func (p *Pass) Healthy() bool { return len(p.Findings()) == 0 }
 
-// health is what systemd says of the unit. On a host root nothing runs, so nothing is known.
-func health(p *Pass, name string) verdict {
+// health is the first finding of a component, and what else was found. On a host root nothing runs, so
+// nothing is known.
+func health(p *Pass, unit string, c state.Component, findings []chain.Finding) verdict {
 	if p.Offline {
 		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonOfflineRoot, "nothing runs on a host root"}
 	}
-	unit := p.Observed.Units[name]
-	if unit.Activity == state.Active {
-		return verdict{metav1.ConditionTrue, v1alpha1.ReasonUnitActive, name + " is active"}
+	if v := worst(findings, func(f chain.Finding) bool { return f.Component == c }); v != nil {
+		return *v
 	}
-	if unit.Missing {
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonUnitMissing, "systemd knows no unit " + name}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonHealthy, unit + " is active and fits the rest"}
+}
+
+// worst is a verdict of the findings that count, the first of them giving the reason; nil for none.
+func worst(findings []chain.Finding, counts func(chain.Finding) bool) *verdict {
+	var v *verdict
+	var said []string
+	for _, f := range findings {
+		if !counts(f) {
+			continue
+		}
+		if v == nil {
+			v = &verdict{status: metav1.ConditionFalse, reason: f.Reason}
+		}
+		said = append(said, f.String())
 	}
-	return verdict{metav1.ConditionFalse, v1alpha1.ReasonUnitNotActive, fmt.Sprintf("%s is %s", name, unit.Activity)}
+	if v != nil {
+		v.message = first(said)
+	}
+	return v
 }

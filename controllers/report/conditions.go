@@ -12,7 +12,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
-	"seedbed.dev/seedbed/controllers/state"
+	"seedbed.dev/seedbed/controllers/chain"
 )
 
 const (
@@ -37,9 +37,9 @@ func conditions(before []metav1.Condition, p *Pass) []metav1.Condition {
 			ObservedGeneration: p.Generation, LastTransitionTime: metav1.NewTime(p.Finished).Rfc3339Copy(),
 		})
 	}
-	prepared := preparedVerdict(p)
+	prepared, findings := preparedVerdict(p), p.Findings()
 	set(v1alpha1.ConditionPrepared, prepared)
-	set(v1alpha1.ConditionReady, readyVerdict(p, prepared))
+	set(v1alpha1.ConditionReady, readyVerdict(p, prepared, findings))
 	for kind, v := range map[string]*verdict{
 		v1alpha1.ConditionStalled:     stalledVerdict(p),
 		v1alpha1.ConditionReconciling: reconcilingVerdict(p),
@@ -51,8 +51,8 @@ func conditions(before []metav1.Condition, p *Pass) []metav1.Condition {
 		}
 	}
 	for _, c := range components {
-		if name, ok := unitOf(p.Desired, c.component); ok {
-			set(c.condition, health(p, name))
+		if name, ok := chain.UnitOf(p.Desired, c.component); ok {
+			set(c.condition, health(p, name, c.component, findings))
 		} else {
 			meta.RemoveStatusCondition(&next, c.condition)
 		}
@@ -73,29 +73,25 @@ func preparedVerdict(p *Pass) verdict {
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConfigRefused, failures(p.Results)}
 	case p.failed() > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failures(p.Results)}
+	case p.Waits():
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForPermit, p.Remaining.Asks.Message + ": the manager drains the node first"}
 	case len(p.Remaining.Steps) > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonProgressing, remaining(p)}
 	}
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision}
 }
 
-func readyVerdict(p *Pass, prepared verdict) verdict {
+func readyVerdict(p *Pass, prepared verdict, findings []chain.Finding) verdict {
 	if prepared.status != metav1.ConditionTrue {
 		return prepared
 	}
 	if p.Offline {
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonOfflineRoot, "the host root is prepared; nothing runs on it"}
 	}
-	var idle []string
-	for _, name := range state.SortedKeys(p.Desired.Units) {
-		if p.Desired.Units[name].Activity == state.Active && p.Observed.Units[name].Activity != state.Active {
-			idle = append(idle, fmt.Sprintf("%s is %s", name, p.Observed.Units[name].Activity))
-		}
+	if v := worst(findings, func(chain.Finding) bool { return true }); v != nil {
+		return *v
 	}
-	if len(idle) > 0 {
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonUnitNotActive, listed(idle)}
-	}
-	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision + " and its units are active"}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "the host holds revision " + p.Revision + " and its components are healthy"}
 }
 
 // stalledVerdict: a file that its program refuses is refused again until somebody changes it.
@@ -123,6 +119,8 @@ func reconcilingVerdict(p *Pass) *verdict {
 		return nil
 	case p.Err != nil || p.failed() > 0:
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonApplyFailed, "trying again"}
+	case p.Waits():
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonWaitingForPermit, "goes on with the manager's permit"}
 	case len(p.Remaining.Steps) > 0:
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonProgressing, remaining(p)}
 	}
@@ -151,6 +149,11 @@ func failures(results apply.Results) string {
 
 func listed(items []string) string {
 	slices.Sort(items)
+	return first(items)
+}
+
+// first spells the first items out and counts the rest.
+func first(items []string) string {
 	rest := len(items) - maxListed
 	if rest > 0 {
 		items = items[:maxListed]

@@ -53,6 +53,19 @@ func (p *Pass) Agrees() bool {
 	return p.Revision != "" && p.Stall == nil && p.Err == nil && p.failed() == 0 && len(p.Remaining.Steps) == 0
 }
 
+// Waits is true when all that remains waits for the manager's permit.
+func (p *Pass) Waits() bool {
+	if p.Err != nil || p.failed() > 0 || p.Remaining.Asks == nil {
+		return false
+	}
+	for i := range p.Remaining.Steps {
+		if s := &p.Remaining.Steps[i]; s.Waits {
+			return true
+		}
+	}
+	return false
+}
+
 // Changed is true when a step was taken, or deferred.
 func (p *Pass) Changed() bool { return p.Results.Count(apply.Done, apply.Deferred) > 0 }
 

@@ -22,6 +22,7 @@ func Status(before v1alpha1.NodeStateStatus, p *Pass) v1alpha1.NodeStateStatus {
 	if next := applyStatus(p); p.Changed() || (p.failed() > 0 && !sameOutcome(s.Apply, next)) {
 		s.Apply = next
 	}
+	s.Pending = pending(before.Pending, p)
 	s.Drift = drift(p)
 	s.Conditions = conditions(before.Conditions, p)
 	return s
@@ -36,6 +37,22 @@ func sameOutcome(a, b *v1alpha1.ApplyStatus) bool {
 	c := *b
 	c.Started, c.Finished = a.Started, a.Finished
 	return *a == c
+}
+
+// pending stays as long as the plan is the same, also while it is carried out and has not ended.
+func pending(before *v1alpha1.PendingPlan, p *Pass) *v1alpha1.PendingPlan {
+	asks := p.Remaining.Asks
+	if asks == nil {
+		return nil
+	}
+	next := &v1alpha1.PendingPlan{
+		Plan: v1alpha1.PlanHash(asks.Plan), Disruption: v1alpha1.DisruptionName(asks.Disruption.String()),
+		Message: bounded(asks.Message, maxMessage), Since: metav1.NewTime(p.Finished).Rfc3339Copy(),
+	}
+	if before != nil && before.Plan == next.Plan {
+		next.Since = before.Since
+	}
+	return next
 }
 
 func drift(p *Pass) *v1alpha1.DriftStatus {

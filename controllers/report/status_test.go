@@ -30,7 +30,7 @@ func good() report.Pass {
 		"kubelet.service": state.ComponentKubelet, "kube-proxy.service": state.ComponentKubeProxy,
 	} {
 		desired.Units[name] = state.Unit{Activity: state.Active, Component: c}
-		observed.Units[name] = state.Unit{Activity: state.Active}
+		observed.Units[name] = state.Unit{Activity: state.Active, Uptime: time.Hour}
 	}
 	return report.Pass{
 		Generation: 3, Revision: "r1", Enforced: "r1", Facts: &v1alpha1.Facts{Hostname: "node-a"},
@@ -54,8 +54,8 @@ func TestConditions(t *testing.T) {
 		want   []string
 	}{
 		{"agrees", "everything holds and runs", func(*report.Pass) {}, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=True Succeeded", "Ready=True Succeeded",
 		}},
 		{"offline", "a host root never pretends to be ready", func(p *report.Pass) { p.Offline = true }, []string{
@@ -72,8 +72,8 @@ func TestConditions(t *testing.T) {
 		{"failed step", "it is tried again, so the node is reconciling", func(p *report.Pass) {
 			p.Results = apply.Results{result(apply.Done, "/a"), result(apply.Failed, "/b"), result(apply.Skipped, "/c")}
 		}, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
 		}},
 		{"refused file", "it is refused again until somebody changes it, so the node is stalled and not reconciling", func(p *report.Pass) {
@@ -88,20 +88,46 @@ func TestConditions(t *testing.T) {
 		{"did not hold", "a step that succeeded and is to be done again", func(p *report.Pass) {
 			p.Remaining = plan.Plan{Steps: []plan.Step{{Action: plan.Set, Target: state.Ref{Kind: state.KindSysctl, Name: "a.b"}, Reason: "is 0"}}}
 		}, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=False Progressing", "Ready=False Progressing", "Reconciling=True Progressing",
 		}},
 		{"ledger", "without a ledger nothing goes on", func(p *report.Pass) { p.Err = errors.New("ledger: read-only file system") }, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
+		}},
+		{"waits", "running containers are stopped with a permit only, and waiting is no failure", func(p *report.Pass) {
+			p.Results = apply.Results{result(apply.Waiting, "/a")}
+			p.Remaining = plan.Plan{
+				Steps: []plan.Step{{Action: plan.Delete, Waits: true, Blocked: "permit"}},
+				Asks:  &plan.Ask{Plan: "0123456789abcdef", Disruption: state.Recreate, Message: "docker0: it has another address"},
+			}
+		}, []string{
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
+			"Prepared=False WaitingForPermit", "Ready=False WaitingForPermit", "Reconciling=True WaitingForPermit",
+		}},
+		{"failed while waiting", "a failure counts more than what waits", func(p *report.Pass) {
+			p.Results = apply.Results{result(apply.Waiting, "/a"), result(apply.Failed, "/b")}
+			p.Remaining = plan.Plan{Steps: []plan.Step{{Waits: true}}, Asks: &plan.Ask{Plan: "0123456789abcdef"}}
+		}, []string{
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
+			"Prepared=False ApplyFailed", "Ready=False ApplyFailed", "Reconciling=True ApplyFailed",
+		}},
+		{"crash loop", "a unit that ends after seconds is not healthy while it happens to run", func(p *report.Pass) {
+			p.Observed.Units["kubelet.service"] = state.Unit{Activity: state.Active, Uptime: 3 * time.Second, Restarts: 4}
+		}, []string{
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=False CrashLooping",
+			"Prepared=True Succeeded", "Ready=False CrashLooping",
 		}},
 		{"unit died", "files are right but a unit does not run", func(p *report.Pass) {
 			p.Observed.Units["kubelet.service"] = state.Unit{Activity: state.Failed}
 		}, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=False UnitNotActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=False UnitNotActive",
 			"Prepared=True Succeeded", "Ready=False UnitNotActive",
 		}},
 	} {
@@ -225,5 +251,41 @@ func TestApplyAndDriftAreCounted(t *testing.T) {
 	idle := good()
 	if again := report.Status(s, &idle); again.Apply == nil {
 		t.Error("a pass with nothing to do forgot the last that changed something")
+	}
+}
+
+func TestWhatIsPendingIsAskedForOnceAndGoesWhenItIsDone(t *testing.T) {
+	p := good()
+	p.Remaining.Asks = &plan.Ask{Plan: "0123456789abcdef", Disruption: state.Recreate, Message: "docker0\nmoves"}
+	first := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	want := &v1alpha1.PendingPlan{Plan: "0123456789abcdef", Disruption: "Recreate", Message: "docker0 moves", Since: metav1.NewTime(p.Finished)}
+	if diff := cmp.Diff(want, first.Pending); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	p.Finished = p.Finished.Add(time.Hour)
+	if again := report.Status(first, &p); !again.Pending.Since.Equal(&first.Pending.Since) {
+		t.Errorf("the same plan waits since %s, then since %s", first.Pending.Since, again.Pending.Since)
+	}
+	p.Remaining.Asks = &plan.Ask{Plan: "fedcba9876543210"}
+	if other := report.Status(first, &p); other.Pending.Since.Equal(&first.Pending.Since) || other.Pending.Plan != "fedcba9876543210" {
+		t.Errorf("another plan: %+v", other.Pending)
+	}
+	p.Remaining.Asks = nil
+	if done := report.Status(first, &p); done.Pending != nil {
+		t.Errorf("nothing waits, and pending is %+v", done.Pending)
+	}
+}
+
+func TestAComponentSaysAllThatIsWrongWithIt(t *testing.T) {
+	p := good()
+	for i := range 5 {
+		name := fmt.Sprintf("q%d", i)
+		p.Desired.Probes[name] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeHTTP, Address: "127.0.0.1:1", Path: "/" + name}
+		p.Observed.Probes[name] = state.Probe{Failure: "connection refused"}
+	}
+	s := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionKubeletHealthy)
+	if c.Reason != v1alpha1.ReasonNotAnswering || !strings.HasPrefix(c.Message, "q0 at 127.0.0.1:1/q0: connection refused") || !strings.HasSuffix(c.Message, "; and 2 more") {
+		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 }

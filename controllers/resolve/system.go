@@ -67,12 +67,27 @@ func (r *resolver) reversePath() {
 	}
 	names := []string{"all", "default"}
 	if policy != v1alpha1.ReversePathLoose && r.node.Interface != "" {
-		// A dot in an interface's name is written as a slash (sysctl.d(5)).
-		names = append(names, strings.ReplaceAll(r.node.Interface, ".", "/"))
+		names = append(names, r.node.Interface, DockerBridge)
+		if tunnel := r.node.Network.Backend.Tunnel(); tunnel != "" {
+			names = append(names, tunnel)
+		}
 	}
 	for _, name := range names {
-		r.node.System.Sysctls["net.ipv4.conf."+name+".rp_filter"] = value
+		// A dot in an interface's name is written as a slash (sysctl.d(5)).
+		r.node.System.Sysctls["net.ipv4.conf."+strings.ReplaceAll(name, ".", "/")+".rp_filter"] = value
 	}
+}
+
+// DockerBridge is the bridge that docker makes, and all pods are on.
+const DockerBridge = "docker0"
+
+// Tunnel is the link that flannel makes: it names a VXLAN after the VNI (flannel, pkg/backend/vxlan).
+// Empty where there is none, or none that is looked at.
+func (b Backend) Tunnel() string {
+	if b.Type != v1alpha1.BackendVXLAN {
+		return ""
+	}
+	return fmt.Sprintf("flannel.%d", b.VNI)
 }
 
 func (r *resolver) userSysctls(spec map[string]v1alpha1.SysctlValue) {

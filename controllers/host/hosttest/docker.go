@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ func (f *Fake) SetLease(text string) {
 	defer f.mu.Unlock()
 	f.world.lease = text
 	f.world.writeLease()
+	f.world.makeTunnel()
 }
 
 func (w *world) writeLease() {
@@ -48,6 +50,7 @@ func (w *world) started(unit string) {
 	switch unit {
 	case flannelUnit:
 		w.writeLease()
+		w.makeTunnel()
 	case optionsUnit:
 		if lease, err := dockeropts.Parse(w.files[LeasePath].Content); err == nil {
 			w.files.makeParents(OptionsPath)
@@ -61,6 +64,23 @@ func (w *world) started(unit string) {
 		}
 		w.makeBridge()
 	}
+}
+
+var publicIP = regexp.MustCompile(`--public-ip=([0-9.]+)`)
+
+// makeTunnel makes flannel.1, which sends from the address that flanneld is told.
+func (w *world) makeTunnel() {
+	lease, err := dockeropts.Parse([]byte(w.lease))
+	if err != nil {
+		return
+	}
+	definition, _ := w.definition(flannelUnit)
+	off := false
+	link := state.Link{Kind: "vxlan", MTU: lease.MTU, Addresses: []string{lease.Bridge.Masked().Addr().String() + "/32"}, Promiscuous: &off}
+	if found := publicIP.FindStringSubmatch(definition); found != nil {
+		link.Local = found[1]
+	}
+	w.links["flannel.1"] = link
 }
 
 // makeBridge keeps a bridge that is there, as docker does, and gives it the address.

@@ -67,8 +67,8 @@ type world struct {
 	containers map[string]*container
 	// hairpin ports of containers.
 	hairpin map[string]bool
-	// answers and failures of probes.
-	answers, failures map[string]string
+	// failures of probes.
+	failures map[string]string
 	// lease that flanneld has.
 	lease string
 	// stubborn is a docker that ignores its options.
@@ -91,7 +91,7 @@ func New() *Fake {
 		store:  map[string][]byte{},
 		links:  map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
 		programs: map[string]func(host.Trial) (host.Answer, error){},
-		lease:    Lease, answers: map[string]string{}, failures: map[string]string{},
+		lease:    Lease, failures: map[string]string{},
 	}
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/bin", "/var/lib", "/run"} {
 		w.files.makeParents(dir + "/x")

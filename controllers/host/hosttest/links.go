@@ -198,7 +198,7 @@ func (p fakeHealth) Ask(_ context.Context, probes map[string]state.Probe) map[st
 	answers := maps.Clone(probes)
 	err := p.fake.read(func(w *world) error {
 		for name, probe := range answers {
-			probe.Answer, probe.Failure = w.answers[name], w.failures[name]
+			probe.Answer, probe.Failure = probe.Want, w.failures[name]
 			answers[name] = probe
 		}
 		return nil

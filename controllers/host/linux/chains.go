@@ -21,12 +21,19 @@ const lockWait = 5
 // chains is host.Chains by the host's own iptables command, which the host's alternatives point at
 // the legacy or the nf_tables variant. dockerd, kubelet and kube-proxy run the same one.
 type chains struct {
+	// root is "/", but in tests of what is read there.
+	root string
+	// save runs a program that prints a variant's rules.
+	save func(ctx context.Context, program string, args ...string) (stdout, stderr string, err error)
+
 	mu       sync.Mutex
 	resolved string
 	command  *iptables.IPTables
+	// uses is the variant of command.
+	uses variant
 }
 
-func newChains() *chains { return &chains{} }
+func newChains() *chains { return &chains{root: "/", save: run} }
 
 var errNoPolicy = errors.New("has no policy: it is not a built-in chain")
 
@@ -51,6 +58,9 @@ func (c *chains) Get(ctx context.Context, name string) (state.Chain, bool, error
 	if err != nil {
 		return state.Chain{}, false, fmt.Errorf("chain %s: %w", name, err)
 	}
+	if err := c.alone(ctx); err != nil {
+		return state.Chain{}, false, fmt.Errorf("chain %s: %w", name, err)
+	}
 	for _, rule := range rules {
 		if policy, ok := strings.CutPrefix(rule, "-P "+chain+" "); ok {
 			return state.Chain{Policy: policy}, true, nil
@@ -67,6 +77,9 @@ func (c *chains) SetPolicy(ctx context.Context, name, policy string) error {
 	table, chain, err := host.SplitChain(name)
 	if err != nil {
 		return err
+	}
+	if err := c.alone(ctx); err != nil {
+		return fmt.Errorf("chain %s: policy %s: %w", name, policy, err)
 	}
 	if err := c.do(ctx, func(command *iptables.IPTables) error { return command.ChangePolicy(table, chain, policy) }); err != nil {
 		return fmt.Errorf("chain %s: policy %s: %w", name, policy, err)
@@ -122,6 +135,6 @@ func (c *chains) current() (*iptables.IPTables, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.command, c.resolved = command, found+resolved
+	c.command, c.resolved, c.uses = command, found+resolved, variantOf(resolved)
 	return command, nil
 }

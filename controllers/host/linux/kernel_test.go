@@ -176,6 +176,59 @@ func TestChainsKeepTheContract(t *testing.T) {
 	})
 }
 
+// Fault 33: rules in both variants of iptables.
+func TestF033RulesInBothVariantsOfIptablesAreRefused(t *testing.T) {
+	if _, err := find("iptables"); err != nil {
+		t.Skip(err)
+	}
+	if _, err := find(legacy.saves); err != nil {
+		t.Skip(err)
+	}
+	if !inNamespace(t, unix.CLONE_NEWNET) {
+		return
+	}
+	const forward = "filter/FORWARD"
+	plain := "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:DOCKER - [0:0]\nCOMMIT\n"
+	for name, tt := range map[string]struct {
+		tables, rules string
+		refused       bool
+	}{
+		"no legacy tables":             {"", plain + "-A FORWARD -j DROP\n", false},
+		"loaded and empty":             {"filter\n", plain, false},
+		"a legacy rule":                {"filter\n", strings.Replace(plain, "COMMIT", "-A FORWARD -j DROP\nCOMMIT", 1), true},
+		"a legacy policy, as docker's": {"filter\nnat\n", strings.Replace(plain, "FORWARD ACCEPT", "FORWARD DROP", 1), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChains()
+			if _, found, err := c.Get(t.Context(), forward); err != nil || !found {
+				t.Skipf("iptables does not work in a namespace here: %v", err)
+			}
+			if c.uses != nfTables {
+				t.Skipf("this host uses the %s variant", c.uses.name)
+			}
+			root, asked := t.TempDir(), 0
+			plant(t, root, "/proc/net/ip_tables_names", text(tt.tables))
+			c.root, c.save = root, func(_ context.Context, program string, _ ...string) (string, string, error) {
+				asked++
+				if !strings.HasSuffix(program, legacy.saves) {
+					t.Errorf("ran %s", program)
+				}
+				return tt.rules, "", nil
+			}
+			_, _, getErr := c.Get(t.Context(), forward)
+			setErr := c.SetPolicy(t.Context(), forward, "ACCEPT")
+			for _, err := range []error{getErr, setErr} {
+				if (err != nil) != tt.refused || tt.refused && (!strings.Contains(err.Error(), forward) || !strings.Contains(err.Error(), legacy.saves)) {
+					t.Errorf("got %v; refused: want %v", err, tt.refused)
+				}
+			}
+			if tt.tables == "" && asked > 0 {
+				t.Error("legacy rules were listed, which loads the legacy tables")
+			}
+		})
+	}
+}
+
 func TestOfflineKernelKeepsTheContractsAndRemembers(t *testing.T) {
 	root := t.TempDir()
 	fresh := func(t *testing.T) host.Host { t.Helper(); return offline(t, t.TempDir()) }

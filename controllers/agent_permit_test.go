@@ -1,0 +1,96 @@
+package controllers_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	stage "seedbed.dev/seedbed/controllers/report"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+const movedLease = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.60.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+
+func ready(p stage.Pass) *metav1.Condition {
+	return meta.FindStatusCondition(stage.Status(v1alpha1.NodeStateStatus{}, &p).Conditions, v1alpha1.ConditionReady)
+}
+
+// until takes passes until one is as wanted.
+func until(t *testing.T, a *testAgent, what string, want func(stage.Pass) bool) stage.Pass {
+	t.Helper()
+	for range 20 {
+		if p := a.next(t); want(p) {
+			return p
+		}
+	}
+	t.Fatalf("no pass %s", what)
+	return stage.Pass{}
+}
+
+func TestAMovedLeaseIsAskedForWatchedAndCarriedOutWithThePermit(t *testing.T) {
+	f := guideMachine(t)
+	a := newAgent(t, f)
+	a.Assign(assignment(t, 1, nil))
+	defer a.run(t)()
+	until(t, a, "agrees", func(p stage.Pass) bool { return p.Agrees() && p.Healthy() })
+	if link, _ := f.Link("docker0"); link.Addresses[0] != "172.30.38.1/24" {
+		t.Fatalf("docker0 is %+v", link)
+	}
+	id := strings.Repeat("a1", 32)
+	f.RunContainer(id, state.Container{Name: "web"})
+	f.SetLease(movedLease)
+	a.events <- struct{}{} // the watch of flannel's file
+	waiting := until(t, a, "waits", func(p stage.Pass) bool { return p.Waits() })
+	if !strings.Contains(strings.Join(a.watched, " "), resolve.PathSubnetEnv) {
+		t.Errorf("flannel's lease is not among the watched paths %v", a.watched)
+	}
+	if c := ready(waiting); c.Reason != v1alpha1.ReasonWaitingForPermit || !strings.Contains(c.Message, "172.30.60.1/24") {
+		t.Errorf("Ready is %+v", c)
+	}
+	pending := stage.Status(v1alpha1.NodeStateStatus{}, &waiting).Pending
+	if link, _ := f.Link("docker0"); pending == nil || link.Addresses[0] != "172.30.38.1/24" || len(f.Running()) != 1 {
+		t.Fatalf("pending %+v, docker0 %+v, running %v; want nothing done yet", pending, link, f.Running())
+	}
+
+	granted := assignment(t, 2, nil)
+	granted.Permit = pending.Plan
+	a.Assign(granted)
+	done := until(t, a, "is done", func(p stage.Pass) bool { return p.Agrees() && p.Healthy() })
+	if link, _ := f.Link("docker0"); link.Addresses[0] != "172.30.60.1/24" {
+		t.Errorf("docker0 is %+v", link)
+	}
+	if got := stage.Status(v1alpha1.NodeStateStatus{Pending: pending}, &done).Pending; got != nil {
+		t.Errorf("pending stays: %+v", got)
+	}
+	if len(f.Running()) != 1 {
+		t.Error("the container was not started again")
+	}
+}
+
+func TestANodeThatIsNotHealthyYetIsLookedAtUntilItIs(t *testing.T) {
+	f := guideMachine(t)
+	f.Answer("kubelet healthz", "connection refused")
+	a := newAgent(t, f)
+	a.Assign(assignment(t, 1, nil))
+	defer a.run(t)()
+	first := until(t, a, "agrees", func(p stage.Pass) bool { return p.Agrees() })
+	if c := ready(first); c.Reason != v1alpha1.ReasonNotAnswering || !strings.Contains(c.Message, "kubelet healthz") {
+		t.Errorf("Ready is %+v", c)
+	}
+	f.ForgetJournal()
+	f.Answer("kubelet healthz", "")
+	began := time.Now()
+	until(t, a, "is healthy", func(p stage.Pass) bool { return p.Healthy() })
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it was noticed after %s, with a resync of an hour", took)
+	}
+	if f.Changes() != 0 {
+		t.Errorf("looking changed the host: %v", f.Journal())
+	}
+}
