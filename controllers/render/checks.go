@@ -65,8 +65,8 @@ func addCheck(host state.Host, path string, c state.Check) {
 const lenient = "strict decoding error"
 
 // kubeletCheck: the kubelet has no mode for it, but it reads its kubeconfig right after it has parsed
-// its flags, and loaded and validated its configuration (cmd/kubelet/app/server.go, the same from
-// 1.29 to 1.37), before it touches cgroups, sockets or the runtime. What it may write until then, a
+// its flags, and loaded and validated its configuration (cmd/kubelet/app/server.go of 1.29, 1.33 and
+// 1.37), before it touches cgroups, sockets or the runtime. What it may write until then, a
 // serving certificate of its own, goes to the scratch folder. A lock file is left out: a running
 // kubelet may end when another one opens it.
 func kubeletCheck(n resolve.Node) (*state.Check, error) {
