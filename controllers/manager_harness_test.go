@@ -143,6 +143,10 @@ func (s *auditedSubresource) Update(ctx context.Context, o client.Object, opts .
 	return s.m.write("update "+s.name, o, func() error { return s.SubResourceClient.Update(ctx, o, opts...) })
 }
 
+func (s *auditedSubresource) Create(ctx context.Context, o, sub client.Object, opts ...client.SubResourceCreateOption) error {
+	return s.m.write("create "+s.name, o, func() error { return s.SubResourceClient.Create(ctx, o, sub, opts...) })
+}
+
 type auditedStatus struct {
 	client.SubResourceWriter
 	m *runningManager
@@ -210,6 +214,7 @@ func clean(ctx context.Context) {
 		Expect(env.Client.DeleteAllOf(ctx, object, ours)).To(Succeed())
 	}
 	Expect(env.Client.DeleteAllOf(ctx, &eventsv1.Event{}, client.InNamespace(metav1.NamespaceDefault))).To(Succeed())
+	cleanCluster(ctx)
 }
 
 // register makes a node as an administrator does.

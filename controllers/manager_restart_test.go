@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -33,7 +34,10 @@ func everything(ctx context.Context) map[string]string {
 		case *v1alpha1.NetworkConfig:
 			shown["status"] = withoutTimes(o.Status.Conditions)
 			shown["nodes"] = o.Status.Nodes
+		case *corev1.Node:
+			shown["annotations"], shown["spec"] = o.Annotations, o.Spec
 		case *v1alpha1.NodeState:
+			shown["annotations"], shown["permit"] = o.Annotations, o.Spec.Permit
 			shown["config"], shown["revision"], shown["secrets"] = o.Spec.Config, o.Spec.Revision, len(o.Spec.Secrets)
 		case *appsv1.ControllerRevision:
 			shown["data"], shown["number"] = string(o.Data.Raw), o.Revision
@@ -74,6 +78,7 @@ func visit(ctx context.Context, see func(client.Object)) {
 		globalTo  rbacv1.ClusterRoleBindingList
 		local     rbacv1.RoleList
 		localTo   rbacv1.RoleBindingList
+		objects   corev1.NodeList
 	)
 	Expect(env.Client.List(ctx, &configs)).To(Succeed())
 	Expect(env.Client.List(ctx, &networks)).To(Succeed())
@@ -83,6 +88,10 @@ func visit(ctx context.Context, see func(client.Object)) {
 	Expect(env.Client.List(ctx, &globalTo, ours)).To(Succeed())
 	Expect(env.Client.List(ctx, &local, ours, system)).To(Succeed())
 	Expect(env.Client.List(ctx, &localTo, ours, system)).To(Succeed())
+	Expect(env.Client.List(ctx, &objects)).To(Succeed())
+	for i := range objects.Items {
+		see(&objects.Items[i])
+	}
 	for i := range configs.Items {
 		see(&configs.Items[i])
 	}

@@ -22,7 +22,7 @@ import (
 const AnnotationOwned = "seedbed.dev/node-owned"
 
 // sharePause is the wait before a node for which no podCIDR was left is looked at again.
-const sharePause = 30 * time.Second
+const sharePause = 10 * time.Second
 
 // NodeReconciler keeps the Node object of each running machine: it is there before flanneld needs its
 // podCIDR, has the labels and taints that the assigned revision declares, and goes after its

@@ -1,0 +1,174 @@
+package controllers_test
+
+import (
+	"context"
+	"net/netip"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers"
+)
+
+var _ = Describe("The Node of a machine", func() {
+	BeforeEach(func() { DeferCleanup(clean) })
+
+	declaring := func(c *v1alpha1.NodeConfig) {
+		c.Spec.Node = &v1alpha1.NodeRegistration{
+			Labels: map[string]v1alpha1.LabelValue{"example.com/rack": "a3"},
+			Taints: []v1alpha1.Taint{{Key: "dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
+		}
+	}
+	dedicated := corev1.Taint{Key: "dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}
+	objects := func(ctx context.Context, change ...func(*v1alpha1.NodeConfig)) {
+		GinkgoHelper()
+		createSecret(ctx)
+		create(ctx, network(), workers(change...))
+	}
+
+	It("is there before its agent has said a word, with labels, taints and a share of the network of its own", func(ctx context.Context) {
+		startManager()
+		objects(ctx, declaring)
+		join(ctx, "node-a", "node-b")
+		seen := map[string]bool{}
+		for _, n := range []string{"node-a", "node-b"} {
+			object := nodeOf(ctx, n)
+			Expect(object.Labels).To(HaveKeyWithValue("example.com/rack", "a3"))
+			Expect(object.Labels).To(HaveKeyWithValue(controllers.NodeLabel, n))
+			Expect(object.Spec.Taints).To(ContainElement(dedicated))
+			share, err := netip.ParsePrefix(object.Spec.PodCIDR)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(share.Bits()).To(Equal(24))
+			Expect(netip.MustParsePrefix("172.30.0.0/16").Contains(share.Addr())).To(BeTrue())
+			Expect(object.Spec.PodCIDRs).To(Equal([]string{object.Spec.PodCIDR}))
+			Expect(seen).NotTo(HaveKey(object.Spec.PodCIDR))
+			seen[object.Spec.PodCIDR] = true
+		}
+	})
+
+	It("is not there for a host root that does not run, nor for one that has not shown yet what it is", func(ctx context.Context) {
+		startManager()
+		objects(ctx)
+		registerWorkers(ctx, "root", "unknown", "machine")
+		assigned(ctx, "root", "unknown", "machine")
+		report(ctx, "root", metav1.ConditionFalse, v1alpha1.ReasonOfflineRoot)
+		report(ctx, "machine", metav1.ConditionFalse, v1alpha1.ReasonUnitNotActive)
+		nodeOf(ctx, "machine")
+		Consistently(func() bool { return noNode(ctx, "root") && noNode(ctx, "unknown") }).Should(BeTrue())
+	})
+
+	It("has no share of the network when flannel's etcd has the subnets", func(ctx context.Context) {
+		startManager()
+		createSecret(ctx)
+		n := network()
+		etcd := v1alpha1.SubnetManagerEtcd
+		n.Spec.SubnetManager = &v1alpha1.SubnetManager{Type: &etcd, Etcd: &v1alpha1.EtcdSubnetManager{Endpoints: []v1alpha1.EtcdEndpoint{"http://127.0.0.1:1"}}}
+		create(ctx, n, workers())
+		join(ctx, "node-a")
+		Expect(nodeOf(ctx, "node-a").Spec.PodCIDR).To(BeEmpty())
+	})
+
+	It("is adopted when it was there, keeps what others set, and its podCIDR is judged and not changed", func(ctx context.Context) {
+		create(ctx, &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-a", Labels: map[string]string{"theirs": "1", "example.com/rack": "old"}, Annotations: map[string]string{"theirs": "1"}},
+			Spec:       corev1.NodeSpec{PodCIDR: "10.9.0.0/24", Taints: []corev1.Taint{{Key: "theirs", Effect: corev1.TaintEffectNoSchedule}}},
+		})
+		startManager()
+		objects(ctx, declaring)
+		join(ctx, "node-a")
+		Eventually(func() map[string]string { return node(ctx, "node-a").Labels }).Should(HaveKeyWithValue("example.com/rack", "a3"))
+		object := node(ctx, "node-a")
+		Expect(object.Labels).To(HaveKeyWithValue("theirs", "1"))
+		Expect(object.Annotations).To(HaveKeyWithValue("theirs", "1"))
+		Expect(object.Spec.PodCIDR).To(Equal("10.9.0.0/24"))
+		Expect(object.Spec.Taints).To(ContainElements(dedicated, HaveField("Key", "theirs")))
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-a is outside podCIDR 172.30.0.0/16")
+
+		By("being deleted, as the message says")
+		Expect(env.Client.Delete(ctx, object)).To(Succeed())
+		Eventually(func() string {
+			object := &corev1.Node{}
+			_ = env.Client.Get(ctx, name("node-a"), object)
+			return object.Spec.PodCIDR
+		}).Should(HavePrefix("172.30."))
+		Eventually(func() []metav1.Condition { return nodeConfig(ctx, "workers").Status.Conditions }).ShouldNot(ContainElement(HaveField("Type", v1alpha1.ConditionStalled)))
+	})
+
+	It("loses what is declared no more, and nothing that others set", func(ctx context.Context) {
+		startManager()
+		objects(ctx, declaring)
+		join(ctx, "node-a")
+		nodeOf(ctx, "node-a")
+		edit(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}, func(n *corev1.Node) {
+			n.Labels["theirs"], n.Labels["example.com/rack"] = "1", "moved"
+			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: "theirs", Effect: corev1.TaintEffectNoSchedule})
+		})
+		Eventually(func() map[string]string { return node(ctx, "node-a").Labels }).Should(HaveKeyWithValue("example.com/rack", "a3"))
+		reportReady(ctx, "node-a")
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Node = nil })
+		Eventually(func(g Gomega) {
+			object := node(ctx, "node-a")
+			g.Expect(object.Labels).NotTo(HaveKey("example.com/rack"))
+			g.Expect(object.Spec.Taints).NotTo(ContainElement(HaveField("Key", "dedicated")))
+			g.Expect(object.Labels).To(HaveKeyWithValue("theirs", "1"))
+			g.Expect(object.Spec.Taints).To(ContainElement(HaveField("Key", "theirs")))
+			g.Expect(nodeState(ctx, "node-a").Annotations).NotTo(HaveKey(controllers.AnnotationOwned))
+		}).Should(Succeed())
+	})
+
+	It("goes after its NodeState, once its kubelet is not heard of", func(ctx context.Context) {
+		startManager()
+		objects(ctx)
+		join(ctx, "never", "silent", "alive")
+		for _, n := range []string{"never", "silent", "alive"} {
+			nodeOf(ctx, n)
+		}
+		kubelet(ctx, "silent", corev1.ConditionUnknown)
+		kubelet(ctx, "alive", corev1.ConditionTrue)
+		create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}})
+		Expect(env.Client.DeleteAllOf(ctx, &v1alpha1.NodeState{})).To(Succeed())
+		Eventually(func() bool { return noNode(ctx, "never") && noNode(ctx, "silent") }).Should(BeTrue())
+		Consistently(func() bool { return noNode(ctx, "alive") || noNode(ctx, "theirs") }).Should(BeFalse())
+		kubelet(ctx, "alive", corev1.ConditionUnknown)
+		Eventually(func() bool { return noNode(ctx, "alive") }).Should(BeTrue())
+		Expect(noNode(ctx, "theirs")).To(BeFalse())
+	})
+
+	It("has no share when none is left, says so, and gets one that is given back", func(ctx context.Context) {
+		startManager()
+		createSecret(ctx)
+		n, length := network(), int32(25)
+		n.Spec.PodCIDR, n.Spec.PodSubnetLength = "172.30.0.0/24", &length
+		create(ctx, n, workers())
+		join(ctx, "node-a", "node-b")
+		nodeOf(ctx, "node-a")
+		nodeOf(ctx, "node-b")
+		join(ctx, "node-c")
+		Expect(nodeOf(ctx, "node-c").Spec.PodCIDR).To(BeEmpty())
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDRExhausted, "no podCIDR is left for Node node-c: 172.30.0.0/24 in shares of /25")
+		given := node(ctx, "node-a").Spec.PodCIDR
+		Expect(env.Client.Delete(ctx, nodeState(ctx, "node-a"))).To(Succeed())
+		Eventually(func() string { return node(ctx, "node-c").Spec.PodCIDR }).Should(Equal(given))
+	})
+
+	It("tells of an agent that is dead, whose last word was Ready", func(ctx context.Context) {
+		startManager()
+		fleetOf(ctx, workers(), "node-a", "node-b")
+		before := assigned(ctx, "node-a", "node-b")
+		kubelet(ctx, "node-a", corev1.ConditionUnknown)
+		says(ctx, "workers", v1alpha1.ConditionReady, v1alpha1.ReasonWaiting, "1 of 2 nodes ready; kubelet not ready node-a (Test: reported by a test)")
+		Expect(nodeConfig(ctx, "workers").Status.Nodes).To(Equal(v1alpha1.NodeCounts{Matched: 2, Updated: 2, Prepared: 2, Ready: 1, Unavailable: 1}))
+
+		By("a change: the dead node has the only slot")
+		editWorkers(ctx, motd("new"))
+		Eventually(func() string { return nodeState(ctx, "node-a").Spec.Revision }).ShouldNot(Equal(before["node-a"]))
+		Consistently(func() string { return nodeState(ctx, "node-b").Spec.Revision }).Should(Equal(before["node-b"]))
+		reportReady(ctx, "node-a")
+		Consistently(func() string { return nodeState(ctx, "node-b").Spec.Revision }).Should(Equal(before["node-b"]), "node-a's kubelet is still silent")
+		kubelet(ctx, "node-a", corev1.ConditionTrue)
+		Eventually(func() string { return nodeState(ctx, "node-b").Spec.Revision }).ShouldNot(Equal(before["node-b"]))
+	})
+})
