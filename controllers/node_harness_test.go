@@ -25,8 +25,8 @@ func cleanCluster(ctx context.Context) {
 	Expect(env.Client.DeleteAllOf(ctx, &policyv1.PodDisruptionBudget{}, inDefault)).To(Succeed())
 }
 
-// join makes a NodeState as the manager does for a machine that has joined.
-func join(ctx context.Context, nodes ...string) {
+// joined makes NodeStates as the manager does for a machine that has joined.
+func joined(ctx context.Context, nodes ...string) {
 	GinkgoHelper()
 	for _, n := range nodes {
 		create(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{
@@ -173,7 +173,7 @@ func cordoned(ctx context.Context, n string) func() bool {
 func fleetOf(ctx context.Context, config *v1alpha1.NodeConfig, nodes ...string) {
 	GinkgoHelper()
 	createSecret(ctx)
-	join(ctx, nodes...)
+	joined(ctx, nodes...)
 	create(ctx, network(), config)
 	assigned(ctx, nodes...)
 	for _, n := range nodes {

@@ -32,7 +32,7 @@ var _ = Describe("The Node of a machine", func() {
 	It("is there before its agent has said a word, with labels, taints and a share of the network of its own", func(ctx context.Context) {
 		startManager()
 		objects(ctx, declaring)
-		join(ctx, "node-a", "node-b")
+		joined(ctx, "node-a", "node-b")
 		seen := map[string]bool{}
 		for _, n := range []string{"node-a", "node-b"} {
 			object := nodeOf(ctx, n)
@@ -67,7 +67,7 @@ var _ = Describe("The Node of a machine", func() {
 		etcd := v1alpha1.SubnetManagerEtcd
 		n.Spec.SubnetManager = &v1alpha1.SubnetManager{Type: &etcd, Etcd: &v1alpha1.EtcdSubnetManager{Endpoints: []v1alpha1.EtcdEndpoint{"http://127.0.0.1:1"}}}
 		create(ctx, n, workers())
-		join(ctx, "node-a")
+		joined(ctx, "node-a")
 		Expect(nodeOf(ctx, "node-a").Spec.PodCIDR).To(BeEmpty())
 	})
 
@@ -78,7 +78,7 @@ var _ = Describe("The Node of a machine", func() {
 		})
 		startManager()
 		objects(ctx, declaring)
-		join(ctx, "node-a")
+		joined(ctx, "node-a")
 		Eventually(func() map[string]string { return node(ctx, "node-a").Labels }).Should(HaveKeyWithValue("example.com/rack", "a3"))
 		object := node(ctx, "node-a")
 		Expect(object.Labels).To(HaveKeyWithValue("theirs", "1"))
@@ -100,7 +100,7 @@ var _ = Describe("The Node of a machine", func() {
 	It("loses what is declared no more, and nothing that others set", func(ctx context.Context) {
 		startManager()
 		objects(ctx, declaring)
-		join(ctx, "node-a")
+		joined(ctx, "node-a")
 		nodeOf(ctx, "node-a")
 		edit(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}, func(n *corev1.Node) {
 			n.Labels["theirs"], n.Labels["example.com/rack"] = "1", "moved"
@@ -122,7 +122,7 @@ var _ = Describe("The Node of a machine", func() {
 	It("goes after its NodeState, once its kubelet is not heard of", func(ctx context.Context) {
 		startManager()
 		objects(ctx)
-		join(ctx, "never", "silent", "alive")
+		joined(ctx, "never", "silent", "alive")
 		for _, n := range []string{"never", "silent", "alive"} {
 			nodeOf(ctx, n)
 		}
@@ -143,10 +143,10 @@ var _ = Describe("The Node of a machine", func() {
 		n, length := network(), int32(25)
 		n.Spec.PodCIDR, n.Spec.PodSubnetLength = "172.30.0.0/24", &length
 		create(ctx, n, workers())
-		join(ctx, "node-a", "node-b")
+		joined(ctx, "node-a", "node-b")
 		nodeOf(ctx, "node-a")
 		nodeOf(ctx, "node-b")
-		join(ctx, "node-c")
+		joined(ctx, "node-c")
 		Expect(nodeOf(ctx, "node-c").Spec.PodCIDR).To(BeEmpty())
 		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDRExhausted, "no podCIDR is left for Node node-c: 172.30.0.0/24 in shares of /25")
 		given := node(ctx, "node-a").Spec.PodCIDR
