@@ -285,7 +285,7 @@ func TestWhatTheSchemasAlreadyRefuseIsRefusedByTheProgramsToo(t *testing.T) {
 	}
 }
 
-func TestUnitsThatSystemdWouldNotLoadAreRefused(t *testing.T) {
+func TestF024UnitsThatSystemdWouldNotLoadAreRefused(t *testing.T) {
 	cases := map[string]struct{ reason, text, words string }{
 		"NoProgram":  {"nothing to start", "[Service]\nType=simple\n", "Service has no ExecStart="},
 		"Twice":      {"two programs", "[Service]\nExecStart=/bin/true\nExecStart=/bin/false\n", "more than one ExecStart="},

@@ -47,7 +47,7 @@ func asked(f *hosttest.Fake, judge func(host.Trial) (host.Answer, error)) *[]str
 	return &questions
 }
 
-func TestARefusedFileIsNotWrittenAndItsUnitNotTouched(t *testing.T) {
+func TestF038ARefusedFileIsNotWrittenAndItsUnitNotTouched(t *testing.T) {
 	f := machine()
 	settle(t, f, version(1))
 	before, starts1 := f.Dump(), starts(f, kubelet)
