@@ -100,7 +100,7 @@ lab-down: ## End the lab and remove all of it.
 	@$(lab) down
 
 E2EFLAGS ?=
-e2e = $(GO) test -v -count=1 -timeout 60m ./hack/lab/e2e -args -ginkgo.v -ginkgo.no-color -ginkgo.poll-progress-after=2m $(E2EFLAGS)
+e2e = $(GO) test -v -count=1 -p 1 -timeout 60m ./hack/lab/e2e/... -args -ginkgo.v -ginkgo.no-color -ginkgo.poll-progress-after=2m $(E2EFLAGS)
 
 .PHONY: e2e
 e2e: ## Test on three hosts that it boots and takes down (needs root; E2E_KEEP=1 keeps them up).

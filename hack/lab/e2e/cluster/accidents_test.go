@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// accidents stages the accidents of the install guide on purpose, on hosts that work, and waits for the
+// cure. How long each took is in the table of times.
+func accidents() {
+	const node = "node-b"
+
+	It("opens FORWARD again when docker or somebody shuts it (SB003)", func(ctx context.Context) {
+		host(ctx, node, "iptables", "-P", "FORWARD", "DROP")
+		stage("FORWARD DROP cured (SB003)", func() {
+			Eventually(func() string { return host(ctx, node, "iptables", "-S", "FORWARD") }).
+				WithTimeout(2 * time.Minute).Should(HavePrefix("-P FORWARD ACCEPT"))
+		})
+		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
+	})
+
+	It("loosens a reverse-path filter that became strict (SB004)", func(ctx context.Context) {
+		made.editNetwork(ctx, func(s *v1alpha1.NetworkConfigSpec) { s.ReversePathFilter = new(v1alpha1.ReversePathLoose) })
+		made.settled(ctx, hosts(ctx)...)
+		host(ctx, node, "sysctl", "-w", "net.ipv4.conf.all.rp_filter=1")
+		stage("strict rp_filter cured (SB004)", func() {
+			Eventually(func() string { return host(ctx, node, "sysctl", "-n", "net.ipv4.conf.all.rp_filter") }).
+				WithTimeout(2 * time.Minute).Should(Equal("2"))
+		})
+	})
+
+	It("gives docker0 its subnet back after docker was started without flannel's (SB001, SB002)", func(ctx context.Context) {
+		wrongBridge(ctx, node)
+		stage("docker0 on the wrong subnet cured (SB001)", func() {
+			Eventually(func() string { return bridge(ctx, node) }).WithTimeout(5 * time.Minute).Should(Equal(subnet(ctx, node)))
+		})
+		made.restorePods(ctx)
+		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
+	})
+
+	It("follows a lease that moved: drains the node, rebuilds docker0, and lets pods back (SB009)", func(ctx context.Context) {
+		old := subnet(ctx, node)
+		made.loseLease(ctx, node, old)
+		stage("a lease that moved followed (SB009)", func() {
+			Eventually(func() string { return subnet(ctx, node) }).Should(And(Not(Equal(old)), HavePrefix("172.30.")))
+			Eventually(func() string { return bridge(ctx, node) }).WithTimeout(5 * time.Minute).Should(Equal(subnet(ctx, node)))
+		})
+		made.settled(ctx, hosts(ctx)...)
+		Eventually(func() string {
+			return made.kubectl(ctx, "get", "node", node, "-o", "jsonpath={.spec.unschedulable}")
+		}).Should(BeEmpty(), "the node is not left cordoned")
+		Expect(made.kubectl(ctx, "get", "events", "-A", "--field-selector", "involvedObject.name="+node)).To(ContainSubstring("Drain"))
+		made.restorePods(ctx)
+		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
+	})
+
+	It("reports a lease that belongs to no node (SB009)", func(ctx context.Context) {
+		etcd := made.etcd(ctx)
+		const key = flannelPrefix + "/subnets/172.30.250.0-24"
+		_, err := etcd.Put(ctx, key, `{"PublicIP":"10.64.3.60","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}}`)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func(ctx context.Context) { _, _ = etcd.Delete(ctx, key) })
+		Eventually(func() string { return made.kubectl(ctx, "get", "networkconfig", "default", "-o", "yaml") }).
+			WithTimeout(2 * time.Minute).Should(ContainSubstring("172.30.250.0"))
+	})
+}
+
+// wrongBridge does what the guide's author met: dockerd starts without flannel's options, and docker0 is
+// made with its own default address.
+func wrongBridge(ctx context.Context, node string) {
+	GinkgoHelper()
+	const dropIn = "/run/systemd/system/docker.service.d/zzzz-accident.conf"
+	host(ctx, node, "systemctl", "stop", "kubelet")
+	// With live-restore dockerd would keep the bridge of containers that go on.
+	if ids := containers(ctx, node); len(ids) > 0 {
+		host(ctx, node, append([]string{"docker", "kill"}, ids...)...)
+	}
+	host(ctx, node, "mkdir", "-p", "/run/systemd/system/docker.service.d")
+	host(ctx, node, "cp", "/dev/null", dropIn)
+	_, err := on.Exec(ctx, node, "bash", "-c", "printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd\\n' > "+dropIn)
+	Expect(err).NotTo(HaveOccurred())
+	host(ctx, node, "systemctl", "daemon-reload")
+	host(ctx, node, "systemctl", "stop", "docker.service", "docker.socket")
+	host(ctx, node, "ip", "link", "delete", "docker0")
+	host(ctx, node, "systemctl", "start", "docker.service")
+	Expect(bridge(ctx, node)).NotTo(HavePrefix("172.30."), "the accident did not happen")
+	host(ctx, node, "rm", dropIn)
+	host(ctx, node, "systemctl", "daemon-reload")
+}
+
+// loseLease deletes a node's lease by hand, as the guide does, and gives its subnet to nobody; flanneld
+// starts again without what it remembers, and gets another.
+func (c *cluster) loseLease(ctx context.Context, node, subnet string) {
+	GinkgoHelper()
+	etcd := c.etcd(ctx)
+	host(ctx, node, "systemctl", "stop", "flanneld")
+	key := flannelPrefix + "/subnets/" + leaseName(subnet)
+	deleted, err := etcd.Delete(ctx, key)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(deleted.Deleted).To(BeEquivalentTo(1), key)
+	_, err = etcd.Put(ctx, key, `{"PublicIP":"10.64.3.61","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:02"}}`)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func(ctx context.Context) { _, _ = etcd.Delete(ctx, key) })
+	host(ctx, node, "rm", "/run/flannel/subnet.env")
+	host(ctx, node, "systemctl", "start", "flanneld")
+}
+
+// leaseName turns 172.30.5.1/24 into 172.30.5.0-24, as flannel names the lease.
+func leaseName(subnet string) string {
+	address, length, _ := strings.Cut(subnet, "/")
+	return address[:strings.LastIndex(address, ".")] + ".0-" + length
+}
+
+// restorePods makes the test's pods again where they were evicted: no controller has them.
+func (c *cluster) restorePods(ctx context.Context) {
+	GinkgoHelper()
+	for _, h := range hosts(ctx) {
+		c.runPod(ctx, h.Name)
+		Eventually(func() error {
+			_, err := c.tryKubectl(ctx, "wait", "--for=condition=Ready", "pod/"+podOn(h.Name), "--timeout=5s")
+			if err != nil {
+				c.runPod(ctx, h.Name)
+			}
+			return err
+		}).WithTimeout(2 * time.Minute).Should(Succeed())
+	}
+}
+
+// editNetwork changes the NetworkConfig.
+func (c *cluster) editNetwork(ctx context.Context, change func(*v1alpha1.NetworkConfigSpec)) {
+	GinkgoHelper()
+	network := &v1alpha1.NetworkConfig{}
+	network.Name = "default"
+	Eventually(func() error {
+		_, err := controllerutil.CreateOrUpdate(ctx, c.api, network, func() error {
+			change(&network.Spec)
+			return nil
+		})
+		return err
+	}).Should(Succeed())
+	c.edit(ctx, func(*v1alpha1.NodeConfigSpec) {}) // and waits until it is assigned
+}

@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// changes tests that a change disturbs what it must and nothing else.
+func changes() {
+	It("reloads dockerd for a reloadable key: its process and all containers stay", func(ctx context.Context) {
+		before, ran := made.runs(ctx), made.running(ctx)
+		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Docker.MaxConcurrentDownloads = new(int32(20)) })
+		made.settled(ctx, hosts(ctx)...)
+		for _, h := range hosts(ctx) {
+			Expect(host(ctx, h.Name, "cat", "/etc/docker/daemon.json")).To(ContainSubstring(`"max-concurrent-downloads": 20`))
+			Expect(host(ctx, h.Name, "journalctl", "--unit", "docker", "--boot", "--output", "cat")).To(ContainSubstring("Reloaded configuration"))
+			Expect(made.state(ctx, h.Name).Status.Apply.Disruption).To(BeEquivalentTo("Reload"))
+		}
+		Expect(made.runs(ctx)).To(Equal(before))
+		Expect(made.running(ctx)).To(Equal(ran))
+	})
+
+	It("restarts the kubelet alone for a kubelet change", func(ctx context.Context) {
+		before, ran := made.runs(ctx), made.running(ctx)
+		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Kubelet.MaxPods = new(int32(100)) })
+		made.settled(ctx, hosts(ctx)...)
+		Expect(changed(before, made.runs(ctx))).To(Equal([]string{"kubelet"}))
+		Expect(made.running(ctx)).To(Equal(ran))
+		for _, h := range hosts(ctx) {
+			Eventually(func() string {
+				return made.kubectl(ctx, "get", "node", h.Name, "-o", "jsonpath={.status.capacity.pods}")
+			}).Should(Equal("100"))
+			Expect(made.state(ctx, h.Name).Status.Apply.Disruption).To(BeEquivalentTo("Restart"))
+		}
+	})
+
+	It("restarts kube-proxy alone for a kube-proxy change", func(ctx context.Context) {
+		before := made.runs(ctx)
+		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) {
+			s.KubeProxy = &v1alpha1.KubeProxy{Conntrack: &v1alpha1.Conntrack{Min: new(int32(131073))}}
+		})
+		made.settled(ctx, hosts(ctx)...)
+		Expect(changed(before, made.runs(ctx))).To(Equal([]string{"kube-proxy"}))
+	})
+
+	It("writes nothing and restarts nothing in a second pass", func(ctx context.Context) {
+		const node = "node-a"
+		before := made.runs(ctx)
+		host(ctx, node, "touch", "/run/second-pass")
+		time.Sleep(1100 * time.Millisecond) // the grain of what find compares, and more
+		host(ctx, node, "systemctl", "restart", "seedbed-agent")
+		Eventually(func() string {
+			return host(ctx, node, "journalctl", "--unit", "seedbed-agent", "--output", "cat", "--invocation=0", "--lines", "50", "--no-pager")
+		}).ShouldNot(BeEmpty())
+		time.Sleep(10 * time.Second) // several passes
+		written := host(ctx, node, "find", "/etc", "/usr", "/var/lib/seedbed", "/run/flannel", "-newer", "/run/second-pass", "-type", "f")
+		Expect(strings.Fields(written)).To(BeEmpty())
+		Expect(made.runs(ctx)).To(Equal(before))
+	})
+
+	It("touches nothing for a kubelet configuration that the kubelet would refuse", func(ctx context.Context) {
+		before := made.runs(ctx)
+		was := host(ctx, "node-a", "sha256sum", "/var/lib/kubelet/config.yaml")
+		kept := made.spec(ctx)
+		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) {
+			s.Kubelet.Config = raw(`{"featureGates": {"NoSuchGate": true}}`)
+		})
+		Eventually(func() string { return made.kubectl(ctx, "get", "nodestates", "-o", "wide") }).Should(ContainSubstring("NoSuchGate"))
+		Expect(host(ctx, "node-a", "sha256sum", "/var/lib/kubelet/config.yaml")).To(Equal(was))
+		Expect(made.runs(ctx)).To(Equal(before))
+		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = kept })
+		made.settled(ctx, hosts(ctx)...)
+		Expect(made.runs(ctx)).To(Equal(before))
+	})
+}
+
+// edit changes the NodeConfig.
+func (c *cluster) edit(ctx context.Context, change func(*v1alpha1.NodeConfigSpec)) {
+	GinkgoHelper()
+	config := &v1alpha1.NodeConfig{}
+	config.Name = "workers"
+	Eventually(func() error {
+		_, err := controllerutil.CreateOrUpdate(ctx, c.api, config, func() error {
+			change(&config.Spec)
+			return nil
+		})
+		return err
+	}).Should(Succeed())
+	// The nodes are asked about this change, and not about the state before it.
+	Eventually(func() (int64, error) {
+		err := c.api.Get(ctx, client.ObjectKey{Name: config.Name}, config)
+		return config.Status.ObservedGeneration - config.Generation, err
+	}).Should(BeZero())
+	Eventually(func() error {
+		for _, h := range hosts(ctx) {
+			if s := c.state(ctx, h.Name); s.Spec.Revision != config.Status.Revision {
+				return fmt.Errorf("%s is assigned %s, not %s", h.Name, s.Spec.Revision, config.Status.Revision)
+			}
+		}
+		return nil
+	}).WithTimeout(3 * time.Minute).Should(Succeed())
+}
+
+func (c *cluster) spec(ctx context.Context) v1alpha1.NodeConfigSpec {
+	GinkgoHelper()
+	config := &v1alpha1.NodeConfig{}
+	Expect(c.api.Get(ctx, client.ObjectKey{Name: "workers"}, config)).To(Succeed())
+	return config.Spec
+}
+
+// runs are the present runs of all units of the chain, by "host/unit": process and invocation.
+func (c *cluster) runs(ctx context.Context) map[string]string {
+	GinkgoHelper()
+	found := map[string]string{}
+	for _, h := range hosts(ctx) {
+		invocation := invocations(ctx, h.Name)
+		for name, pid := range pids(ctx, h.Name) {
+			found[h.Name+"/"+name] = pid + " " + invocation[name]
+		}
+	}
+	return found
+}
+
+// running are the containers of all hosts.
+func (c *cluster) running(ctx context.Context) map[string][]string {
+	GinkgoHelper()
+	found := map[string][]string{}
+	for _, h := range hosts(ctx) {
+		found[h.Name] = slices.Sorted(slices.Values(containers(ctx, h.Name)))
+	}
+	return found
+}
+
+// changed lists the units whose run differs on any host; it must differ on all of them.
+func changed(before, after map[string]string) []string {
+	GinkgoHelper()
+	units, hosts := map[string]int{}, map[string]bool{}
+	for key := range before {
+		node, name, _ := strings.Cut(key, "/")
+		hosts[node] = true
+		if before[key] != after[key] {
+			units[name]++
+		}
+	}
+	for name, n := range units {
+		Expect(n).To(Equal(len(hosts)), "%s was restarted on some hosts only", name)
+	}
+	return slices.Sorted(maps.Keys(units))
+}

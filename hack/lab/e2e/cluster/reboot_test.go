@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"seedbed.dev/seedbed/hack/lab"
+)
+
+// interruptions tests that a node does without the seed, and that nothing that is killed is missed.
+func interruptions() {
+	It("keeps everything running when the seed is restarted", func(ctx context.Context) {
+		before, ran := made.runs(ctx), made.running(ctx)
+		made.manager.end()
+		made.seed.end()
+		made.startSeed(ctx)
+		made.startManager()
+		made.settled(ctx, hosts(ctx)...)
+		Expect(made.runs(ctx)).To(Equal(before))
+		Expect(made.running(ctx)).To(Equal(ran))
+	})
+
+	It("brings a node back that is rebooted while the seed is away: same subnet, local containers, in sync", func(ctx context.Context) {
+		const node = "node-b"
+		was := subnet(ctx, node)
+		host(ctx, node, "docker", "run", "--detach", "--name", "local", "--restart", "always", lab.TestImage, "netexec", "--http-port=8099")
+		made.manager.end()
+		made.seed.end()
+		stage("reboot", func() { Expect(on.Reboot(ctx, node)).To(Succeed()) })
+		stage("docker on the right subnet after a reboot without the seed", func() {
+			Eventually(func() string { return orEmpty(on.Exec(ctx, node, "systemctl", "is-active", "docker")) }).
+				WithTimeout(3 * time.Minute).Should(Equal("active"))
+		})
+		Expect(bridge(ctx, node)).To(Equal(was))
+		Eventually(func() string { return host(ctx, node, "docker", "ps", "--format", "{{.Names}}") }).Should(ContainSubstring("local"))
+		reaches(ctx, node, "http://"+host(ctx, node, "docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", "local")+":8099/hostname", "")
+
+		By("repairing drift without the API")
+		const file = "/etc/docker/daemon.json"
+		content := host(ctx, node, "cat", file)
+		host(ctx, node, "cp", "/dev/null", file)
+		Eventually(func() string { return host(ctx, node, "cat", file) }).Should(Equal(content))
+
+		made.startSeed(ctx)
+		made.startManager()
+		stage("Ready again once the seed is back", func() { made.settled(ctx, hosts(ctx)...) })
+		host(ctx, node, "docker", "rm", "--force", "local")
+	})
+
+	It("puts a host back when it leaves, and releases what it had", func(ctx context.Context) {
+		node := last(ctx)
+		leased := leaseName(subnet(ctx, node))
+		stage(node+" left", func() { GinkgoWriter.Print(host(ctx, node, "seedbed", "leave")) })
+		for _, name := range append([]string{"seedbed-agent"}, chain...) {
+			Expect(orEmpty(on.Exec(ctx, node, "systemctl", "is-active", name))).NotTo(Equal("active"), name)
+		}
+		for _, path := range []string{"/etc/docker/daemon.json", "/etc/kubernetes", "/var/lib/seedbed", "/etc/systemd/system/seedbed-agent.service"} {
+			_, err := on.Exec(ctx, node, "stat", path)
+			Expect(err).To(HaveOccurred(), "%s is still there", path)
+		}
+		Eventually(func() string { return made.kubectl(ctx, "get", "nodes,nodestates", "-o", "name") }).ShouldNot(ContainSubstring(node))
+		etcd := made.etcd(ctx)
+		Eventually(func() (int64, error) {
+			found, err := etcd.Get(ctx, flannelPrefix+"/subnets/"+leased)
+			if err != nil {
+				return 0, err
+			}
+			return found.Count, nil
+		}).Should(BeZero(), "the lease of a node that left")
+		GinkgoWriter.Print(host(ctx, node, "/root/seedbed", "leave"))
+	})
+
+	It("brings a node up although its agent is killed again and again, and starts no unit twice", func(ctx context.Context) {
+		node := last(ctx)
+		arguments := made.joinArguments(ctx)
+		since := host(ctx, node, "date", "+%s")
+		killed := 0
+		ended := make(chan error, 1)
+		go func() {
+			_, err := on.Exec(ctx, node, append([]string{"/root/seedbed"}, arguments...)...)
+			ended <- err
+		}()
+		for range 20 {
+			time.Sleep(700 * time.Millisecond)
+			if _, err := on.Exec(ctx, node, "systemctl", "kill", "--signal", "KILL", "seedbed-agent"); err == nil {
+				killed++
+			}
+		}
+		Expect(<-ended).To(Succeed())
+		Expect(killed).To(BeNumerically(">", 5))
+		Eventually(func() error { return made.nodeReady(ctx, node) }).WithTimeout(5 * readyTarget).Should(Succeed())
+		made.settled(ctx, hosts(ctx)...)
+		for _, name := range []string{"docker", "cri-dockerd", "kubelet", "kube-proxy"} {
+			log := host(ctx, node, "journalctl", "--unit", name, "--since", "@"+since, "--output", "cat", "--no-pager", "_PID=1")
+			Expect(strings.Count(log, "Started "+name)+strings.Count(log, "Started "+name+".service")).
+				To(BeNumerically("<=", 2), "%s:\n%s", name, log)
+		}
+	})
+}
+
+// last is the last host of the lab.
+func last(ctx context.Context) string {
+	GinkgoHelper()
+	all := hosts(ctx)
+	return all[len(all)-1].Name
+}
+
+// orEmpty is for programs whose exit code says what they print.
+func orEmpty(out string, _ error) string { return strings.TrimSpace(out) }

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+	. "github.com/onsi/gomega"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"seedbed.dev/seedbed/hack/lab"
+)
+
+// full labels what `make e2e-short` leaves out.
+const full = "full"
+
+// patience of the suite's own steps, long enough to build everything from nothing.
+const (
+	upPatience   = 30 * time.Minute
+	downPatience = time.Minute
+)
+
+func TestCluster(t *testing.T) {
+	if os.Getenv("E2E_NODES") == "" {
+		t.Skip("needs hosts: `make e2e` and `make e2e-short` boot them")
+	}
+	if os.Getenv("LAB") == "skip" {
+		t.Skip("LAB=skip: this machine is not to run a lab")
+	}
+	RegisterFailHandler(Fail)
+	log.SetLogger(GinkgoLogr)
+	SetDefaultEventuallyTimeout(time.Minute)
+	SetDefaultEventuallyPollingInterval(200 * time.Millisecond)
+	RunSpecs(t, "A cluster on real hosts")
+}
+
+// on is the lab of this run, made is the cluster in it.
+var (
+	on   *lab.Lab
+	made *cluster
+)
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	nodes, err := strconv.Atoi(os.Getenv("E2E_NODES"))
+	Expect(err).NotTo(HaveOccurred(), "E2E_NODES is how many hosts to boot")
+	stage("lab up", func() {
+		on, err = lab.Start(ctx, lab.Options{Nodes: nodes, Keep: os.Getenv("E2E_KEEP") != "", Progress: GinkgoWriter})
+		succeed(err)
+	})
+	DeferCleanup(func(ctx SpecContext) {
+		if os.Getenv("E2E_KEEP") == "" {
+			stage("lab down", func() { succeed(on.Down(ctx)) })
+		}
+	}, NodeTimeout(downPatience))
+	stage("seed up", func() { made = startCluster(ctx) })
+}, NodeTimeout(upPatience))
+
+var _ = ReportAfterSuite("times", func(_ SpecContext, _ types.Report) { fmt.Print(stages) })
+
+// succeed fails with what the error says, which for a program that failed is what a reader needs.
+func succeed(err error) {
+	if err != nil {
+		Fail(err.Error(), 1)
+	}
+}
+
+// stageTimes is a table of how long the stages took.
+type stageTimes []string
+
+func (t stageTimes) String() string {
+	text := "\ntime of each stage\n"
+	for _, line := range t {
+		text += "  " + line + "\n"
+	}
+	return text
+}
+
+var stages stageTimes
+
+// stage runs one stage and notes how long it took.
+func stage(name string, run func()) time.Duration {
+	GinkgoHelper()
+	By(name)
+	began := time.Now()
+	run()
+	took := time.Since(began)
+	noteStage(name, took)
+	return took
+}
+
+func noteStage(name string, took time.Duration) {
+	stages = append(stages, fmt.Sprintf("%-52s %6.1f s", name, took.Seconds()))
+}
