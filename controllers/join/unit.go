@@ -17,7 +17,6 @@ func unitFile(node string) []byte {
 	return []byte(`# Written by seedbed join, and removed by seedbed leave.
 [Unit]
 Description=Seedbed agent, which keeps this node as its NodeState says
-Documentation=https://seedbed.dev/docs
 StartLimitIntervalSec=0
 
 [Service]

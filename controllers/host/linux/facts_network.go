@@ -25,16 +25,20 @@ var containerPrefixes = []string{"veth", "docker", "br-", "flannel", "cni", "cal
 
 // link is what counts of a network interface.
 type link struct {
-	index     int
-	name      string
-	kind      string
+	index int
+	name  string
+	kind  string
+	// bridged is true for a port of a bridge.
+	bridged   bool
 	mtu       int
 	loopback  bool
 	addresses []string
 }
 
+// isHostLink: one end of a veth pair is a container's when it is a port of a bridge. Of a host that is
+// itself a container's like (systemd-nspawn, LXC), it is the uplink.
 func (l link) isHostLink() bool {
-	if l.loopback || l.kind == "veth" {
+	if l.loopback || l.kind == "veth" && l.bridged {
 		return false
 	}
 	return !slices.ContainsFunc(containerPrefixes, func(prefix string) bool { return strings.HasPrefix(l.name, prefix) })
@@ -57,7 +61,7 @@ func readNetwork() ([]v1alpha1.InterfaceFacts, []v1alpha1.RouteFacts, error) {
 	var links []link
 	for _, l := range found {
 		attrs := l.Attrs()
-		one := link{index: attrs.Index, name: attrs.Name, kind: l.Type(), mtu: attrs.MTU, loopback: attrs.Flags&net.FlagLoopback != 0}
+		one := link{index: attrs.Index, name: attrs.Name, kind: l.Type(), bridged: attrs.MasterIndex != 0, mtu: attrs.MTU, loopback: attrs.Flags&net.FlagLoopback != 0}
 		for _, a := range addresses {
 			if a.LinkIndex == attrs.Index && !a.IP.IsLinkLocalUnicast() {
 				one.addresses = append(one.addresses, a.IPNet.String())

@@ -167,14 +167,16 @@ func TestInterfacesOfContainersAreLeftOut(t *testing.T) {
 		{index: 3, name: "eth4", kind: "device", mtu: 9000, addresses: []string{"10.64.3.8/26", "2001:db8::8/64"}},
 		{index: 4, name: "docker0", kind: "bridge"},
 		{index: 5, name: "flannel.1", kind: "vxlan"},
-		{index: 6, name: "nspawn0", kind: "veth"},
+		{index: 6, name: "nspawn0", kind: "veth", bridged: true},
 		{index: 7, name: "vethab12", kind: "veth"},
+		{index: 9, name: "host0", kind: "veth", mtu: 1500, addresses: []string{"10.64.3.9/26"}}, // systemd-nspawn's uplink
 		{index: 8, name: "bond0.7", kind: "vlan", mtu: 1500},
 	}
 	want := []v1alpha1.InterfaceFacts{
 		{Name: "bond0.7", MTU: 1500},
 		{Name: "eth4", MTU: 9000, Addresses: []string{"10.64.3.8/26", "2001:db8::8/64"}},
 		{Name: "eth5", MTU: 1500, Addresses: []string{"192.0.2.5/24"}},
+		{Name: "host0", MTU: 1500, Addresses: []string{"10.64.3.9/26"}},
 	}
 	if diff := cmp.Diff(want, interfaceFacts(links)); diff != "" {
 		t.Errorf("interfaces (-want +got):\n%s", diff)
