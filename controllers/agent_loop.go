@@ -108,6 +108,7 @@ func (a *Agent) Assigned() *Assignment {
 func (a *Agent) Init() error {
 	a.wake = make(chan struct{}, 1)
 	a.Pipeline.Watch = a.watch
+	a.Pipeline.Progress = a.Report
 	a.Pipeline.Keep = a.Cache.Save
 	kept, facts, err := a.Cache.Load()
 	if err != nil {

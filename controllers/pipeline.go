@@ -15,7 +15,6 @@ import (
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
 	"seedbed.dev/seedbed/controllers/host"
-	"seedbed.dev/seedbed/controllers/plan"
 	"seedbed.dev/seedbed/controllers/render"
 	"seedbed.dev/seedbed/controllers/report"
 	"seedbed.dev/seedbed/controllers/resolve"
@@ -39,6 +38,8 @@ type Pipeline struct {
 	// Keep puts an assignment on disk before the host is changed towards it, so that an agent that
 	// is killed half-way goes on with it and not back, and the facts it was realised with; may be nil.
 	Keep func(*Assignment, *v1alpha1.Facts) error
+	// Progress is told of a pass that is about to install something, which may take minutes; may be nil.
+	Progress func(report.Pass)
 	// Now is the clock.
 	Now func() time.Time
 	Log logr.Logger
@@ -78,14 +79,14 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 	var incomplete error
 	pass.Facts, incomplete = p.readFacts(ctx)
 	p.lookForKubelet()
-	enforced := p.choose(&pass, want, held)
+	enforced, towards := p.choose(&pass, want, held)
 	if pass.Stall != nil && incomplete != nil {
 		pass.Stall.Message += "; the facts of this host are incomplete: " + oneLine(incomplete)
 	}
 	if enforced != nil {
 		pass.Enforced = enforced.Revision
 		if pass.Err = p.keep(enforced, held); pass.Err == nil {
-			p.converge(ctx, &pass, string(want.Permit))
+			enforced = p.converge(ctx, &pass, steering{enforced, towards, string(want.Permit)})
 		}
 	}
 	ledger := p.Book.Ledger()
@@ -112,34 +113,34 @@ func sameForRendering(a, b *v1alpha1.Facts) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Cgroup == b.Cgroup && equality.Semantic.DeepEqual(a.Interfaces, b.Interfaces) &&
+	return a.Cgroup == b.Cgroup && a.PackageManager == b.PackageManager && equality.Semantic.DeepEqual(a.Interfaces, b.Interfaces) &&
 		equality.Semantic.DeepEqual(a.Routes, b.Routes) && equality.Semantic.DeepEqual(a.Components, b.Components)
 }
 
 // choose fills in the desired host: that of want, or else that of held. With facts that do not do,
 // such as those of a host whose network is not up yet, held is kept up with the last that did; want
-// is stalled then, since a guess is no way to begin something new.
-func (p *Pipeline) choose(pass *report.Pass, want, held *Assignment) *Assignment {
+// is stalled then, since a guess is no way to begin something new. While programs that want installs
+// are missing, the host is kept at held, and what is installed is towards want.
+func (p *Pipeline) choose(pass *report.Pass, want, held *Assignment) (enforced, towards *Assignment) {
 	if want.Revision != "" {
-		desired, stall := p.realise(want, pass.Facts)
+		first, stall := p.realise(want, pass.Facts)
 		if stall == nil {
-			pass.Desired = desired
-			return want
+			return p.aim(pass, want, held, first)
 		}
 		pass.Stall = stall
 	}
 	if held == nil {
-		return nil
+		return nil, nil
 	}
-	desired, stall := p.realise(held, pass.Facts)
+	kept, stall := p.realise(held, pass.Facts)
 	if stall != nil {
-		desired, stall = p.realise(held, p.facts)
+		kept, stall = p.realise(held, p.facts)
 	}
 	if stall != nil {
-		return nil
+		return nil, nil
 	}
-	pass.Desired = desired
-	return held
+	pass.Desired = kept.desired
+	return held, held
 }
 
 // readFacts returns what was found, which may be enough, beside the error for what was not.
@@ -155,37 +156,41 @@ func (p *Pipeline) readFacts(ctx context.Context) (*v1alpha1.Facts, error) {
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // realise resolves and renders.
-func (p *Pipeline) realise(a *Assignment, facts *v1alpha1.Facts) (state.Host, *report.Stall) {
+func (p *Pipeline) realise(a *Assignment, facts *v1alpha1.Facts) (realised, *report.Stall) {
 	rev, err := revision.Decode(a.Data)
 	if err != nil {
-		return state.Host{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: err.Error()}
+		return realised{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: err.Error()}
 	}
 	if a.Revision != p.valid {
 		if errs := p.Validate(rev); len(errs) > 0 {
-			return state.Host{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: fieldErrors(errs)}
+			return realised{}, &report.Stall{Reason: v1alpha1.ReasonInvalid, Message: fieldErrors(errs)}
 		}
 		p.valid = a.Revision
 	}
 	desired, err := p.render(a, rev, facts)
 	if err != nil {
-		return state.Host{}, stallOf(err)
+		return realised{}, stallOf(err)
 	}
-	p.facts, p.bootstrap.tokenSecret = facts, rev.TokenSecret()
+	p.bootstrap.tokenSecret = rev.TokenSecret()
+	if len(desired.missing) == 0 {
+		p.facts = facts
+	}
 	return desired, nil
 }
 
-func (p *Pipeline) render(a *Assignment, rev revision.Revision, facts *v1alpha1.Facts) (state.Host, error) {
+func (p *Pipeline) render(a *Assignment, rev revision.Revision, facts *v1alpha1.Facts) (realised, error) {
 	if facts == nil {
-		return state.Host{}, errors.New("nothing is known of this host yet")
+		return realised{}, errors.New("nothing is known of this host yet")
 	}
 	node, err := resolve.Resolve(resolve.Input{
 		NodeName: p.NodeName, Revision: rev, Facts: *facts, Secrets: resolve.NewSecrets(a.Contents),
 		KubeletHasCertificate: p.bootstrap.done,
 	})
 	if err != nil {
-		return state.Host{}, err
+		return realised{}, err
 	}
-	return render.Render(node)
+	desired, err := render.Render(node)
+	return realised{desired: desired, missing: node.Missing}, err
 }
 
 func stallOf(err error) *report.Stall {
@@ -208,28 +213,10 @@ func fieldErrors(errs field.ErrorList) string {
 	return strings.Join(texts, "; ")
 }
 
-// converge observes, plans, applies, and observes and plans once more to see whether it held.
-func (p *Pipeline) converge(ctx context.Context, pass *report.Pass, permit string) {
-	if p.Await != nil {
-		p.Await(pass.Desired.AwaitedPaths())
-	}
-	p.watch(pass.Desired)
-	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
-	pass.Plan = plan.NewPermitted(pass.Desired, pass.Observed, p.Book.Ledger(), permit)
-	// Also with an empty plan: a ledger that could not be written in an earlier pass is written now.
-	pass.Results, pass.Err = apply.Apply(ctx, p.Host, p.Book, pass.Plan, pass.Started, p.logStep)
-	if pass.Plan.Empty() {
-		return
-	}
-	p.watch(pass.Desired)
-	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
-	pass.Remaining = plan.New(pass.Desired, pass.Observed, p.Book.Ledger())
-}
-
 // watch asks for events of what is managed, and of what decides how to go on when it appears.
 func (p *Pipeline) watch(desired state.Host) {
 	if p.Watch != nil {
-		p.Watch(slices.Concat(state.SortedKeys(desired.Files), desired.AwaitedPaths(), leases(desired), []string{resolve.PathKubeletClient}))
+		p.Watch(slices.Concat(state.SortedKeys(desired.Files), state.SortedKeys(desired.Binaries), desired.AwaitedPaths(), leases(desired), []string{resolve.PathKubeletClient}))
 	}
 }
 

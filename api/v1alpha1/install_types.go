@@ -99,21 +99,23 @@ type PackageRepository struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?://([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?([.][a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*|[[][0-9a-fA-F:.]+[]])(:[1-9][0-9]{0,4})?|file://)(/([a-zA-Z0-9._~%+@=,:-]|[$](releasever|basearch))*)*$')",messageExpression=`'packages repository baseURL ' + self.replace('\n', ' ') + ' is not an http, https or file URL of host, optional port and path: without user, query and spaces, for example https://download.docker.com/linux/debian or file:///srv/packages'`
 	BaseURL string `json:"baseURL"`
 	// suite of an Apt repository: a distribution, or a path that ends in / where
-	// packages are right in baseURL. Only with type Apt.
+	// packages are right in baseURL. Only with type Apt, which needs one.
+	// Default: none.
 	// Example: "bookworm", "./".
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([.]|[a-zA-Z0-9][a-zA-Z0-9._+~-]*)(/[a-zA-Z0-9][a-zA-Z0-9._+~-]*)*/?$')",messageExpression=`'packages repository suite ' + self.replace('\n', ' ') + ' is not one: for example bookworm, bookworm/updates or ./'`
 	Suite *string `json:"suite,omitempty"`
 	// components of an Apt repository. Only with type Apt, and with a suite that
-	// does not end in / .
+	// does not end in / . Default: none.
 	// Example: ["stable"].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	Components []RepositoryComponent `json:"components,omitempty"`
 	// gpgKeySecretRef names the public key, ASCII-armoured, that the repository
-	// (Apt) or its packages (Dnf) are signed with.
+	// (Apt) or its packages (Dnf) are signed with. Default: none, with signed:
+	// false.
 	// Example: {"name": "docker-ce-key", "key": "key.asc"}.
 	// +optional
 	GPGKeySecretRef *SecretKeyReference `json:"gpgKeySecretRef,omitempty"`

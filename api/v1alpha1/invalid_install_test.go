@@ -78,7 +78,7 @@ func binaryFields(fields string) string {
 // field that is null is left out.
 func withDefaults(fields string, defaults ...[2]string) string {
 	var all []string
-	for _, field := range strings.Split(fields, ", ") {
+	for field := range strings.SplitSeq(fields, ", ") {
 		if field != "" && !strings.HasSuffix(field, ": null") {
 			all = append(all, field)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"time"
 
@@ -69,54 +68,60 @@ func (r Results) Err() error {
 // is changed any further. Failures of single steps are in the results. now is the time of the pass,
 // for the record of corrections. after, which may be nil, is called with each result as it comes.
 func Apply(ctx context.Context, h host.Host, book *Book, p plan.Plan, now time.Time, after func(Result)) (Results, error) {
+	return Rest(ctx, h, book, p, Half{Now: now, After: after})
+}
+
+// Half is one of the halves of a pass.
+type Half struct {
+	// Now and After are as for Apply.
+	Now   time.Time
+	After func(Result)
+	// First has the results of the first half, in the second.
+	First Results
+}
+
+// Rest is Apply for the second half of a pass: what failed in the first is not tried again, and has
+// the same result.
+func Rest(ctx context.Context, h host.Host, book *Book, p plan.Plan, half Half) (Results, error) {
 	if p.Empty() && !book.behind {
 		return nil, nil
 	}
-	if err := begin(h.Files, book, p); err != nil {
+	if err := begin(ctx, h, book, p); err != nil {
 		return nil, err
 	}
-	r := runner{host: h, book: book, now: now, failed: map[state.Ref]Outcome{}, judged: map[string]error{}}
+	r := runner{host: h, book: book, now: half.Now, failed: map[state.Ref]Outcome{}, judged: map[string]error{}, tried: map[state.Ref]Result{}}
+	for i := range half.First {
+		if o := half.First[i].Outcome; o == Failed || o == Skipped {
+			r.tried[half.First[i].Step.Target] = half.First[i]
+		}
+	}
 	results := make(Results, 0, len(p.Steps))
-	for i := range p.Steps {
-		res, err := r.take(ctx, p.Steps[i])
+	for steps := p.Steps; len(steps) > 0; {
+		n := together(steps)
+		taken, err := r.takeAll(ctx, steps[:n])
 		if err != nil {
 			return results, err
 		}
-		results = append(results, res)
-		if after != nil {
-			after(res)
+		for _, res := range taken {
+			results = append(results, res)
+			if half.After != nil {
+				half.After(res)
+			}
 		}
+		steps = steps[n:]
 	}
 	return results, r.finish(p)
 }
 
-// begin puts on record, before the first step, what is taken over and what was there before, the
-// absence of folders included.
-func begin(files host.Files, book *Book, p plan.Plan) error {
-	book.behind = book.behind || len(p.Claims)+len(p.Started)+len(p.Confirmed) > 0
-	for i := range p.Claims {
-		c := &p.Claims[i]
-		if c.Prior.Blob != "" {
-			if err := book.keep(c.Prior.Blob, c.Content); err != nil {
-				return fmt.Errorf("%s: %w", c.Ref, err)
-			}
-		}
-		if c.Ref.Kind == state.KindFile && c.Prior.Absent {
-			book.addDirectories(missingFolders(files, c.Ref.Name))
-		}
-		book.ledger.Owned[c.Ref] = state.Owned{Prior: c.Prior, Applied: c.Applied}
+func (r *runner) takeAll(ctx context.Context, steps []plan.Step) (Results, error) {
+	if results := r.again(steps); results != nil {
+		return results, nil
 	}
-	for name, s := range p.Started {
-		book.started(name, s)
+	if steps[0].Target.Kind == state.KindPackage {
+		return r.transaction(ctx, steps)
 	}
-	for ref, digest := range p.Confirmed {
-		book.applied(ref, digest)
-	}
-	book.recreate(p.Recreation)
-	if !book.behind {
-		return nil
-	}
-	return book.save()
+	res, err := r.take(ctx, steps[0])
+	return Results{res}, err
 }
 
 // runner carries out one plan.
@@ -128,11 +133,15 @@ type runner struct {
 	failed map[state.Ref]Outcome
 	// unsynced is true while file changes may not be on disk.
 	unsynced bool
+	// tried are results of steps that failed in the first half of the pass.
+	tried map[state.Ref]Result
 	// given are resources that were put back. They stay in the ledger until all that the plan puts
 	// back is done, since what a unit is owed is found by looking at its files' records.
 	given []state.Ref
 	// judged are the verdicts of this apply, by what was asked.
 	judged map[string]error
+	// resume is true when an earlier transaction of packages was not seen to end.
+	resume bool
 }
 
 // take carries out one step. The error is fatal for the whole apply.
@@ -181,9 +190,9 @@ func (r *runner) obstacle(ctx context.Context, s *plan.Step) (Outcome, error) {
 	case s.Blocked == "":
 		return Failed, r.book.tooSoon(s, r.now)
 	case s.Waits:
-		return Waiting, fmt.Errorf("%s: %s", s.Target, s.Blocked)
+		return Waiting, blocked(s)
 	}
-	return Failed, fmt.Errorf("%s: %s", s.Target, s.Blocked)
+	return Failed, blocked(s)
 }
 
 func (r *runner) fail(s plan.Step, o Outcome, err error) Result {
@@ -236,6 +245,8 @@ func (r *runner) record(ctx context.Context, s *plan.Step) error {
 		r.given = append(r.given, s.Target)
 	case s.File != nil:
 		r.book.applied(s.Target, s.File.Digest())
+	case s.Binary != nil:
+		r.book.applied(s.Target, s.Binary.Digest())
 	default:
 		r.book.applied(s.Target, s.After)
 	}
@@ -267,7 +278,7 @@ func (r *runner) sync() error {
 // everything durable: files first, since the ledger must not be ahead of them.
 func (r *runner) finish(p plan.Plan) error {
 	given := r.giveUp(p)
-	if slices.ContainsFunc(given, func(ref state.Ref) bool { return ref.Kind == state.KindFile }) {
+	if slices.ContainsFunc(given, isPath) {
 		if err := r.removeEmptyFolders(); err != nil {
 			return err
 		}
@@ -319,17 +330,4 @@ func (r *runner) removeEmptyFolders() error {
 		return err == nil && !present
 	})
 	return nil
-}
-
-// missingFolders are the parents of path that are not there, outermost first.
-func missingFolders(files host.Files, of string) []string {
-	var missing []string
-	for dir := path.Dir(of); dir != "/"; dir = path.Dir(dir) {
-		if _, present, err := files.Read(dir); err != nil || present {
-			break
-		}
-		missing = append(missing, dir)
-	}
-	slices.Reverse(missing)
-	return missing
 }

@@ -166,6 +166,19 @@ func (b *Book) applied(ref state.Ref, digest string) {
 	b.ledger.Owned[ref] = o
 }
 
+func (b *Book) verified(ref state.Ref, v state.Verified) {
+	o := b.ledger.Owned[ref]
+	o.Verified = &v
+	b.ledger.Owned[ref] = o
+}
+
+// installing puts a package into the transaction that is about to be made.
+func (b *Book) installing(name string) {
+	if !slices.Contains(b.ledger.Installing, name) {
+		b.ledger.Installing = append(b.ledger.Installing, name)
+	}
+}
+
 func (b *Book) addDirectories(dirs []string) {
 	for _, d := range dirs {
 		if !slices.Contains(b.ledger.Directories, d) {
@@ -183,7 +196,7 @@ func (b *Book) started(unit string, s state.Started) {
 func (b *Book) Folders() []string {
 	dirs := map[string]bool{}
 	for ref := range b.ledger.Owned {
-		if ref.Kind == state.KindFile {
+		if isPath(ref) {
 			dirs[path.Dir(ref.Name)] = true
 		}
 	}

@@ -15,6 +15,8 @@ func (r *runner) do(ctx context.Context, s *plan.Step) error {
 	switch s.Target.Kind {
 	case state.KindFile:
 		return r.file(s)
+	case state.KindBinary:
+		return r.binary(ctx, s)
 	case state.KindUnit:
 		return r.unit(ctx, s)
 	case state.KindSystemd:

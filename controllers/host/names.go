@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,11 +13,13 @@ import (
 const maxUnitName = 255
 
 var (
-	unitName    = regexp.MustCompile(`^[A-Za-z0-9_:\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$`)
-	linkName    = regexp.MustCompile(`^[a-zA-Z0-9_.@-]{1,15}$`)
-	containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	moduleName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
-	chainName   = regexp.MustCompile(`^(filter|nat|mangle|raw|security)/([A-Z]{1,28})$`)
+	unitName       = regexp.MustCompile(`^[A-Za-z0-9_:\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$`)
+	linkName       = regexp.MustCompile(`^[a-zA-Z0-9_.@-]{1,15}$`)
+	containerID    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	moduleName     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
+	chainName      = regexp.MustCompile(`^(filter|nat|mangle|raw|security)/([A-Z]{1,28})$`)
+	packageName    = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._+-]*[a-zA-Z0-9._+])?$`)
+	packageVersion = regexp.MustCompile(`^([0-9]{1,9}:)?[a-zA-Z0-9]([a-zA-Z0-9._+~^-]*[a-zA-Z0-9._+~^])?$`)
 )
 
 // CheckFile says why a path cannot be a file's. Every name becomes a path or an argument on the
@@ -107,6 +110,49 @@ func CheckPolicy(name, policy string) error {
 	}
 	if policy != "ACCEPT" && policy != "DROP" {
 		return fmt.Errorf("chain %s: bad policy %q: want ACCEPT or DROP", name, policy)
+	}
+	return nil
+}
+
+// maxPackageName is the API's bound for names and versions.
+const maxPackageName = 128
+
+// CheckPackage says why a name cannot be a package's. What apt and dnf take for an option, a group, a
+// pattern, an architecture or a removal (name-) is none.
+func CheckPackage(name string) error {
+	if len(name) > maxPackageName || !packageName.MatchString(name) {
+		return fmt.Errorf("package %q: bad name; want letters, digits and . _ + -, such as docker-ce", name)
+	}
+	return nil
+}
+
+// CheckPackageVersion says why a version cannot be that of a package; empty is any version.
+func CheckPackageVersion(name, version string) error {
+	if version != "" && (len(version) > maxPackageName || !packageVersion.MatchString(version)) {
+		return fmt.Errorf("package %s: bad version %q; want one such as 5:27.5.1-1", name, version)
+	}
+	return nil
+}
+
+// CheckTransaction says why a transaction cannot be made.
+func CheckTransaction(t Transaction) error {
+	for _, names := range [][]string{t.Remove, t.Unhold, t.Hold} {
+		for _, name := range names {
+			if err := CheckPackage(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name, version := range t.Install {
+		if err := CheckPackage(name); err != nil {
+			return err
+		}
+		if err := CheckPackageVersion(name, version); err != nil {
+			return err
+		}
+		if slices.Contains(t.Remove, name) {
+			return fmt.Errorf("package %s: is to be installed and removed at once", name)
+		}
 	}
 	return nil
 }

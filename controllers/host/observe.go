@@ -22,7 +22,7 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 	for _, ref := range interesting(desired, ledger) {
 		err := ctx.Err()
 		if err == nil {
-			err = look(ctx, h, ref, seen)
+			err = look(ctx, h, ref, ledger.Owned[ref].Verified, seen)
 		}
 		if err != nil {
 			seen.Unknown[ref] = err.Error()
@@ -30,8 +30,21 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 	}
 	observeAwaited(ctx, h, desired, seen)
 	observeContainers(ctx, h, desired, seen)
+	if h.Packages != nil && ctx.Err() == nil {
+		seen.Busy = busy(h.Packages)
+	}
 	seen.Probes = <-answers
 	return seen
+}
+
+// busy takes a lock that cannot be looked at for one that is free: waiting for it for ever would be
+// worse, and a change waits for the lock itself.
+func busy(p Packages) string {
+	who, err := p.Busy()
+	if err != nil {
+		return ""
+	}
+	return who
 }
 
 // observeAwaited looks for the files that units await. Their content is nobody's business here.
@@ -70,6 +83,8 @@ func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
 	add(state.KindSysctl, state.SortedKeys(desired.Sysctls))
 	add(state.KindModule, state.SortedKeys(desired.Modules))
 	add(state.KindChain, state.SortedKeys(desired.Chains))
+	add(state.KindPackage, state.SortedKeys(desired.Packages))
+	add(state.KindBinary, state.SortedKeys(desired.Binaries))
 	add(state.KindUnit, state.SortedKeys(ledger.Started))
 	add(state.KindLink, state.SortedKeys(desired.Links))
 	for _, link := range desired.Links {
@@ -87,7 +102,7 @@ func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
 }
 
 // look reads one resource into seen. An error leaves seen as it was.
-func look(ctx context.Context, h Host, ref state.Ref, seen state.Host) error {
+func look(ctx context.Context, h Host, ref state.Ref, verified *state.Verified, seen state.Host) error {
 	switch ref.Kind {
 	case state.KindFile:
 		return put(seen.Files, ref.Name)(h.Files.Read(ref.Name))
@@ -106,6 +121,10 @@ func look(ctx context.Context, h Host, ref state.Ref, seen state.Host) error {
 			return errNotRunning
 		}
 		return put(seen.Links, ref.Name)(h.Links.Get(ref.Name))
+	case state.KindPackage:
+		return put(seen.Packages, ref.Name)(h.Packages.Get(ctx, ref.Name))
+	case state.KindBinary:
+		return put(seen.Binaries, ref.Name)(h.Binaries.Get(ctx, ref.Name, verified))
 	default:
 		// systemd itself, and kinds that a newer agent wrote into the ledger: nothing to look at.
 		return nil

@@ -15,6 +15,17 @@ var ErrDeferred = errors.New("deferred until the host runs")
 
 // Errors of all ports name the resource and the cause: "file /etc/x: no space left on device".
 
+// Error is a failure of a kind that users look for: Reason is one of v1alpha1.Reason*.
+type Error struct {
+	Reason string
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
 // Files is the host's file system. Paths are absolute on the host and clean.
 type Files interface {
 	// Read returns what stands at path without following a symbolic link there, and false when
@@ -112,6 +123,51 @@ type Health interface {
 	Ask(ctx context.Context, probes map[string]state.Probe) map[string]state.Probe
 }
 
+// Packages is the host's package manager.
+type Packages interface {
+	// Get returns what is installed under the name, and false when nothing is. It starts no program
+	// while the package manager's database is unchanged.
+	Get(ctx context.Context, name string) (state.Package, bool, error)
+	// Change makes the transaction, or nothing of it where that can be known beforehand: that every
+	// version is there, that nothing else would be removed, that nobody holds what is to change, and
+	// that everything can be downloaded and is signed. It waits a bounded time for the package
+	// manager's lock and never breaks it. Once packages are being changed, ctx does not stop it.
+	Change(ctx context.Context, t Transaction) error
+	// Busy says who holds the package manager's lock at this moment; empty when nobody does.
+	Busy() (string, error)
+}
+
+// Transaction is what Packages is to change.
+type Transaction struct {
+	// Remove names packages; their configuration files stay.
+	Remove []string
+	// Install packages by name in a version, or any version where that is empty. Only packages whose
+	// version is empty, or is not the one that is installed, are named.
+	Install map[string]string
+	// Unhold names packages that Seedbed held and that are to change or to be let go. Hold names those
+	// to hold in the version they then have.
+	Unhold, Hold []string
+	// Resume first finishes what an earlier transaction of Seedbed's was cut off in.
+	Resume bool
+}
+
+// Binaries is the host's programs that are downloaded. Contents are never in memory. Paths are as
+// for Files.
+type Binaries interface {
+	// Get returns what stands at path without following a symbolic link there, and false when
+	// nothing does. A regular file whose identity is the one that was verified is not read.
+	Get(ctx context.Context, path string, verified *state.Verified) (state.Binary, bool, error)
+	// Keep keeps what is at path, whose content has the hash, in the agent's own state as
+	// "priors/HASH".
+	Keep(ctx context.Context, path, hash string) error
+	// Write downloads the binary to a file beside path, hashing it on the way, and makes it path,
+	// atomically and as Files.Write does. It returns the folders it made, and the new file's
+	// identity. Content with another hash is an error, and path is then as it was.
+	Write(ctx context.Context, path string, b state.Binary) (madeDirs []string, identity string, err error)
+	// Restore makes path what Keep kept. Durable only after Files.Sync.
+	Restore(ctx context.Context, path string, prior state.Prior) (madeDirs []string, err error)
+}
+
 // FactsReader finds out what the host is.
 type FactsReader interface {
 	Facts(ctx context.Context) (v1alpha1.Facts, error)
@@ -174,7 +230,9 @@ type Host struct {
 	Containers Containers
 	Health     Health
 	// Checker is nil on a host whose programs cannot be run, such as an offline root.
-	Checker Checker
+	Checker  Checker
+	Packages Packages
+	Binaries Binaries
 	// Offline is true for a host root without a running system: runtime changes are deferred.
 	Offline bool
 	// Closer releases what the ports hold open, such as the connection to systemd; nil when that is

@@ -36,11 +36,26 @@ func (b *builder) readByNow(name string) map[string]string {
 		}
 	}
 	for _, in := range b.desired.Units[name].Inputs {
-		if seen, ok := b.observed.Files[in.Path]; ok && seen.Digest() == b.desired.Files[in.Path].Digest() {
+		if b.inPlace(name, in.Path) {
 			inputs[in.Name] = in.Hash
 		}
 	}
 	return inputs
+}
+
+// inPlace is true for a path at which the unit has found what is desired. A program that is neither
+// file nor binary of ours is a package's, and an input as it was found on the host.
+func (b *builder) inPlace(unit, path string) bool {
+	if want, ok := b.desired.Binaries[path]; ok {
+		seen, present := b.observed.Binaries[path]
+		return present && seen.Digest() == want.Digest()
+	}
+	want, ours := b.desired.Files[path]
+	if !ours {
+		return path != "" && path == b.desired.Units[unit].Program
+	}
+	seen, present := b.observed.Files[path]
+	return present && seen.Digest() == want.Digest()
 }
 
 func (b *builder) correct(name string, s state.Started) {
@@ -56,6 +71,12 @@ func (b *builder) correct(name string, s state.Started) {
 
 // claim takes over desired resources that the ledger does not have, with what was there before.
 func (b *builder) claim() {
+	for _, name := range state.SortedKeys(b.desired.Packages) {
+		b.claimPackage(name)
+	}
+	for _, path := range state.SortedKeys(b.desired.Binaries) {
+		b.claimBinary(path)
+	}
 	for _, path := range state.SortedKeys(b.desired.Files) {
 		b.claimFile(path)
 	}

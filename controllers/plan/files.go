@@ -12,7 +12,9 @@ import (
 
 func (b *builder) files() {
 	for _, path := range b.filesInOrder() {
-		b.writeFile(path)
+		if !b.early[path] {
+			b.writeFile(path)
+		}
 	}
 	for _, path := range b.removed(state.KindFile, func(p string) bool { return has(b.desired.Files, p) }) {
 		b.restoreFile(path)
@@ -126,16 +128,17 @@ func (b *builder) stops(path string) []state.Ref {
 // writing a unit file and the reload. It needs none of the files: one that could not be written
 // must not keep systemd from the others.
 func (b *builder) daemonReload() {
-	written := 0
-	for i := range b.plan.Steps {
+	written, again := 0, b.reloaded > 0
+	for i := b.reloaded; i < len(b.plan.Steps); i++ {
 		if t := b.plan.Steps[i].Target; t.Kind == state.KindFile && state.IsUnitFile(t.Name) {
 			written++
 		}
 	}
+	b.reloaded = len(b.plan.Steps)
 	switch stale := b.staleUnits(); {
 	case written > 0:
 		b.add(Step{Action: Reload, Target: systemd, Reason: Count(written, "unit file") + " written or put back"})
-	case len(stale) > 0:
+	case len(stale) > 0 && !again:
 		b.add(Step{Action: Reload, Target: systemd, Reason: "systemd has not read the files of " + strings.Join(stale, ", ")})
 	}
 }

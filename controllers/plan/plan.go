@@ -23,7 +23,13 @@ const (
 	// Set sets a sysctl's value, a chain's policy or a link's mode.
 	Set Action = "set"
 	// Reload of systemd reads unit files again; of a unit, its configuration.
-	Reload  Action = "reload"
+	Reload Action = "reload"
+	// Install installs a package in a version, and holds it there where one is given.
+	Install Action = "install"
+	// Remove removes a package; its configuration files stay.
+	Remove  Action = "remove"
+	Hold    Action = "hold"
+	Unhold  Action = "unhold"
 	Enable  Action = "enable"
 	Disable Action = "disable"
 	Start   Action = "start"
@@ -48,14 +54,20 @@ type Step struct {
 	Blocked string `json:"blocked,omitempty"`
 	// Waits is true when Blocked is no failure: somebody else has to do something first.
 	Waits bool `json:"waits,omitempty"`
+	// Cause of a blocked step, one of v1alpha1.Reason*; empty where there is none in particular.
+	Cause string `json:"cause,omitempty"`
 	// Gives is true when the resource is not Seedbed's any more after this step.
 	Gives bool `json:"gives,omitempty"`
 	// Needs are targets of earlier steps; when one of those fails, this step is not tried.
 	Needs []state.Ref `json:"needs,omitempty"`
 
 	// What apply acts with; not printed.
-	File   *state.File       `json:"-"`
-	Old    *state.File       `json:"-"`
+	File    *state.File    `json:"-"`
+	Old     *state.File    `json:"-"`
+	Package *state.Package `json:"-"`
+	// Unhold is true when Seedbed's own hold of the package is to be lifted first.
+	Unhold bool              `json:"-"`
+	Binary *state.Binary     `json:"-"`
 	Prior  *state.Prior      `json:"-"`
 	Inputs map[string]string `json:"-"`
 	// Invocation of the unit before the step.
@@ -85,6 +97,8 @@ type Claim struct {
 	Content []byte
 	// Applied is set when the resource already is what it is to be.
 	Applied string
+	// Verified is set with Applied for a binary.
+	Verified *state.Verified
 }
 
 // Plan is what to do, in order.
@@ -102,6 +116,8 @@ type Plan struct {
 	Asks *Ask `json:"asks,omitempty"`
 	// Recreation goes on record before the first step, and as done after the last; nil for none.
 	Recreation *state.Recreation `json:"-"`
+	// Verified are binaries that were hashed and found to be as desired.
+	Verified map[state.Ref]state.Verified `json:"-"`
 	// Released are resources in the ledger that need no step any more.
 	Released []state.Ref `json:"-"`
 }
@@ -109,7 +125,19 @@ type Plan struct {
 // Empty is true when there is nothing to do and nothing to record.
 func (p Plan) Empty() bool {
 	return len(p.Steps) == 0 && len(p.Claims) == 0 && len(p.Started) == 0 &&
-		len(p.Confirmed) == 0 && len(p.Released) == 0 && p.Recreation == nil
+		len(p.Confirmed) == 0 && len(p.Verified) == 0 && len(p.Released) == 0 && p.Recreation == nil
+}
+
+// Installs is true when a package or binary is to be installed, or a package removed for another, so
+// that the programs on the host are not yet those that the rest was planned for.
+func (p Plan) Installs() bool {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Blocked == "" && !s.Gives && (s.Target.Kind == state.KindBinary || s.Target.Kind == state.KindPackage && s.Action != Hold && s.Action != Unhold) {
+			return true
+		}
+	}
+	return false
 }
 
 // Disruption is the most that any step costs.
@@ -122,8 +150,8 @@ func (p Plan) Disruption() state.Disruption {
 }
 
 // New plans the way from observed to desired. Resources that the ledger owns and desired does not
-// name are put back as they were before; an empty desired host is therefore a removal. What wants a
-// permit waits for it.
+// name are put back as they were before; an empty desired host is therefore a removal. A partial
+// desired host removes and gives up nothing. What wants a permit waits for it.
 func New(desired, observed state.Host, ledger state.Ledger) Plan {
 	return NewPermitted(desired, observed, ledger, "")
 }
@@ -133,10 +161,13 @@ func NewPermitted(desired, observed state.Host, ledger state.Ledger, permit stri
 	b := &builder{
 		desired: desired, observed: observed, ledger: ledger, permit: permit,
 		started: maps.Clone(ledger.Started), planned: map[state.Ref]bool{}, stopped: map[string]string{},
+		early: map[string]bool{}, leaving: empty(desired),
 	}
 	b.settle()
 	b.claim()
 	b.stopRemoved()
+	b.packages()
+	b.binaries()
 	b.modules()
 	b.files()
 	b.sysctls()
@@ -146,6 +177,8 @@ func NewPermitted(desired, observed state.Host, ledger state.Ledger, permit stri
 	b.bridges()
 	b.units()
 	b.links()
+	b.restoreBinaries()
+	b.restorePackages()
 	b.release()
 	return b.plan
 }
@@ -162,7 +195,17 @@ type builder struct {
 	permit string
 	// stopped units by name: why this plan stops them, to start them again.
 	stopped map[string]string
+	// early are files that were planned before the others, since packages need them.
+	early map[string]bool
+	// reloaded is how many steps there were when systemd was last to read unit files.
+	reloaded int
+	// leaving is true when nothing at all is desired.
+	leaving bool
 	plan    Plan
+}
+
+func empty(h state.Host) bool {
+	return !h.Partial && len(h.Files)+len(h.Units)+len(h.Sysctls)+len(h.Modules)+len(h.Chains)+len(h.Packages)+len(h.Binaries) == 0
 }
 
 // add appends a step whose Needs are limited to targets that really have a step. A resource that
@@ -192,6 +235,9 @@ func (b *builder) confirm(ref state.Ref, digest string) {
 
 // removed lists the owned resources of a kind that are not desired any more, in order.
 func (b *builder) removed(kind state.Kind, desired func(name string) bool) []string {
+	if b.desired.Partial {
+		return nil
+	}
 	names := map[string]bool{}
 	for ref := range b.ledger.Owned {
 		if ref.Kind == kind && !desired(ref.Name) {
@@ -214,26 +260,12 @@ func (b *builder) drifted(ref state.Ref, desired string) bool {
 
 // release lists what needs no step to be given up.
 func (b *builder) release() {
-	wanted := func(ref state.Ref) bool {
-		switch ref.Kind {
-		case state.KindFile:
-			return has(b.desired.Files, ref.Name)
-		case state.KindUnit:
-			return has(b.desired.Units, ref.Name)
-		case state.KindSysctl:
-			return has(b.desired.Sysctls, ref.Name)
-		case state.KindModule:
-			return has(b.desired.Modules, ref.Name)
-		case state.KindChain:
-			return has(b.desired.Chains, ref.Name)
-		case state.KindLink:
-			return has(b.desired.Links, ref.Name)
-		}
-		return false
+	if b.desired.Partial {
+		return
 	}
 	byName := map[string]state.Ref{}
 	for ref := range b.ledger.Owned {
-		if !wanted(ref) && !b.planned[ref] {
+		if !b.wanted(ref) && !b.planned[ref] {
 			byName[ref.String()] = ref
 		}
 	}
@@ -244,6 +276,29 @@ func (b *builder) release() {
 		}
 		b.plan.Released = append(b.plan.Released, byName[name])
 	}
+}
+
+// wanted is true for what is desired, or stays Seedbed's though it is not.
+func (b *builder) wanted(ref state.Ref) bool {
+	switch ref.Kind {
+	case state.KindFile:
+		return has(b.desired.Files, ref.Name)
+	case state.KindUnit:
+		return has(b.desired.Units, ref.Name)
+	case state.KindSysctl:
+		return has(b.desired.Sysctls, ref.Name)
+	case state.KindModule:
+		return has(b.desired.Modules, ref.Name)
+	case state.KindChain:
+		return has(b.desired.Chains, ref.Name)
+	case state.KindLink:
+		return has(b.desired.Links, ref.Name)
+	case state.KindPackage:
+		return has(b.desired.Packages, ref.Name) || !b.leaving
+	case state.KindBinary:
+		return b.keepsBinary(ref.Name)
+	}
+	return false
 }
 
 func has[K comparable, V any](m map[K]V, name K) bool {

@@ -72,7 +72,7 @@ func (s *Step) sign() string {
 		return "!"
 	case s.Action == Check:
 		return "?"
-	case s.Action == Restore, s.Action == Stop, s.Action == Disable, s.Action == Delete:
+	case s.Action == Restore, s.Action == Stop, s.Action == Disable, s.Action == Delete, s.Action == Remove:
 		return "-"
 	case s.Target.Kind == state.KindSystemd:
 		return "~"
@@ -88,7 +88,7 @@ func (s *Step) does() string {
 		return fmt.Sprintf("%s (%s)", s.Action, s.After)
 	case Delete:
 		return fmt.Sprintf("%s, for docker to make it anew with %s", s.Action, s.After)
-	case Set:
+	case Set, Install:
 		return fmt.Sprintf("%s %s", s.Action, s.After)
 	}
 	return string(s.Action)

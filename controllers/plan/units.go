@@ -81,7 +81,7 @@ func (b *builder) setEnablement(name string, want state.Enablement, s Step) {
 		s.Action = Disable
 	}
 	s.Target, s.Before, s.After = ref, string(unit.Enablement), string(want)
-	s.Blocked = b.unitBlocked(name, unit)
+	s.Blocked, s.Waits = b.unitBlocked(name, unit), b.busyWith(name)
 	if unit.Enablement == state.Static && s.Blocked == "" {
 		s.Blocked = "the unit has no [Install] section, so it can be neither enabled nor disabled"
 	}
@@ -93,10 +93,19 @@ func (b *builder) unitBlocked(name string, unit state.Unit) string {
 	if unit.Enablement == state.Masked {
 		return fmt.Sprintf("the unit is masked: run systemctl unmask %s if Seedbed may run it", name)
 	}
+	if b.busyWith(name) {
+		return "it is a package's, and " + b.observed.Busy
+	}
 	if unit.Missing && !has(b.desired.Files, state.UnitFolder+name) {
 		return fmt.Sprintf("systemd knows no unit %s: install the package that brings it, or give its contents", name)
 	}
 	return ""
+}
+
+// busyWith is true while the package manager may have stopped the unit on purpose: nothing is wrong
+// then, and it is left alone until the package manager is done.
+func (b *builder) busyWith(name string) bool {
+	return b.observed.Busy != "" && !has(b.desired.Files, state.UnitFolder+name)
 }
 
 // unitFiles are the unit's own file and drop-ins, and systemd's reload of them.
@@ -129,7 +138,8 @@ func (b *builder) units() {
 func (b *builder) run(name string, want, unit state.Unit) {
 	s := Step{
 		Target: state.Ref{Kind: state.KindUnit, Name: name}, Before: string(unit.Activity), After: string(state.Active),
-		Inputs: inputHashes(want.Inputs), Invocation: unit.Invocation, Blocked: b.unitBlocked(name, unit),
+		Inputs: inputHashes(want.Inputs), Invocation: unit.Invocation,
+		Blocked: b.unitBlocked(name, unit), Waits: b.busyWith(name),
 	}
 	why, stopped := b.stopped[name]
 	if running(unit) && !stopped {
@@ -225,7 +235,7 @@ func (b *builder) unitReads(name string, want state.Unit) []state.Ref {
 	refs := b.unitFiles(name)
 	for _, in := range want.Inputs {
 		if ref := (state.Ref{Kind: state.KindFile, Name: in.Path}); in.Path != "" && !slices.Contains(refs, ref) {
-			refs = append(refs, ref)
+			refs = append(refs, ref, binaryRef(in.Path))
 		}
 	}
 	return refs
@@ -289,7 +299,7 @@ func (b *builder) restoreActivity(name string) {
 func (b *builder) runsOnOurs(name string) bool {
 	read := b.started[name].Inputs
 	for ref, owned := range b.ledger.Owned {
-		if ref.Kind == state.KindFile && owned.Applied != owned.Prior.Digest() && reads(read, ref.Name) {
+		if (ref.Kind == state.KindFile || ref.Kind == state.KindBinary) && owned.Applied != owned.Prior.Digest() && reads(read, ref.Name) {
 			return true
 		}
 	}

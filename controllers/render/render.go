@@ -14,6 +14,7 @@ var renderers = []struct {
 	component state.Component
 	render    func(resolve.Node) (state.Host, error)
 }{
+	{state.ComponentHost, renderInstall},
 	{state.ComponentHost, renderSystem},
 	{state.ComponentFlannel, renderFlannel},
 	{state.ComponentDockerOpts, renderDockerOpts},
@@ -25,10 +26,14 @@ var renderers = []struct {
 }
 
 // Render returns the host that a node is to be. An error names the component and what could not be
-// written; the host is then empty.
+// written; the host is then empty. Of a node with Missing programs, what has to be installed is
+// rendered, and the host is Partial.
 func Render(n resolve.Node) (state.Host, error) {
 	host := state.New()
 	for _, r := range renderers {
+		if len(n.Missing) > 0 && r.component != state.ComponentHost {
+			continue
+		}
 		part, err := r.render(n)
 		if err != nil {
 			return state.Host{}, fmt.Errorf("render %s: %w", r.component, err)
@@ -38,6 +43,10 @@ func Render(n resolve.Node) (state.Host, error) {
 			return state.Host{}, fmt.Errorf("render %s: %w", r.component, err)
 		}
 	}
+	if len(n.Missing) > 0 {
+		return host.Installation(), nil
+	}
+	programInputs(host, n)
 	addChain(host, n)
 	if err := addChecks(host, n); err != nil {
 		return state.Host{}, fmt.Errorf("render checks: %w", err)
@@ -67,6 +76,8 @@ func merge(host, part state.Host) error {
 	maps.Copy(host.Sysctls, part.Sysctls)
 	maps.Copy(host.Modules, part.Modules)
 	maps.Copy(host.Chains, part.Chains)
+	maps.Copy(host.Packages, part.Packages)
+	maps.Copy(host.Binaries, part.Binaries)
 	return nil
 }
 
@@ -77,6 +88,8 @@ func shared(a, b state.Host) []state.Ref {
 	refs = append(refs, both(state.KindUnit, a.Units, b.Units)...)
 	refs = append(refs, both(state.KindSysctl, a.Sysctls, b.Sysctls)...)
 	refs = append(refs, both(state.KindModule, a.Modules, b.Modules)...)
+	refs = append(refs, both(state.KindPackage, a.Packages, b.Packages)...)
+	refs = append(refs, both(state.KindBinary, a.Binaries, b.Binaries)...)
 	return append(refs, both(state.KindChain, a.Chains, b.Chains)...)
 }
 

@@ -25,7 +25,11 @@ func renderUser(n resolve.Node) (state.Host, error) {
 		if err != nil {
 			return host, err
 		}
-		host.Units[u.Name] = state.Unit{Enablement: u.Enablement, Activity: u.Activity, Inputs: inputs(host, paths...)}
+		in := inputs(host, paths...)
+		if u.Contents != "" {
+			in = append(in, userPrograms(n, u.Contents)...)
+		}
+		host.Units[u.Name] = state.Unit{Enablement: u.Enablement, Activity: u.Activity, Inputs: in}
 	}
 	return host, nil
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
 	"seedbed.dev/seedbed/controllers/chain"
+	"seedbed.dev/seedbed/controllers/host"
+	"seedbed.dev/seedbed/controllers/state"
 )
 
 const (
@@ -72,9 +75,11 @@ func preparedVerdict(p *Pass) verdict {
 	case p.refused():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConfigRefused, failures(p.Results)}
 	case p.failed() > 0:
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, failures(p.Results)}
+		return verdict{metav1.ConditionFalse, failedReason(p.Results), failures(p.Results)}
 	case p.Waits():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForPermit, p.Remaining.Asks.Message + ": the manager drains the node first"}
+	case p.Desired.Partial || p.Remaining.Installs():
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInstalling, installing(p)}
 	case len(p.Remaining.Steps) > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonProgressing, remaining(p)}
 	}
@@ -106,6 +111,9 @@ func stalledVerdict(p *Pass) *verdict {
 }
 
 func stallMessage(p *Pass) string {
+	if p.Desired.Partial {
+		return p.Stall.Message + " (what runs on the host is left as it is)"
+	}
 	if p.Enforced == "" {
 		return p.Stall.Message + " (nothing on the host was touched)"
 	}
@@ -118,9 +126,11 @@ func reconcilingVerdict(p *Pass) *verdict {
 	case p.Revision == "" || stalledVerdict(p) != nil:
 		return nil
 	case p.Err != nil || p.failed() > 0:
-		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonApplyFailed, "trying again"}
+		return &verdict{metav1.ConditionTrue, failedReason(p.Results), "trying again"}
 	case p.Waits():
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonWaitingForPermit, "goes on with the manager's permit"}
+	case p.Desired.Partial || p.Remaining.Installs():
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonInstalling, installing(p)}
 	case len(p.Remaining.Steps) > 0:
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonProgressing, remaining(p)}
 	}
@@ -145,6 +155,30 @@ func failures(results apply.Results) string {
 		message += fmt.Sprintf("; steps waiting for them: %d", n)
 	}
 	return message
+}
+
+// failedReason is that of the first failure that has a reason of its own.
+func failedReason(results apply.Results) string {
+	for i := range results {
+		if typed, ok := errors.AsType[*host.Error](results[i].Err); ok && results[i].Outcome == apply.Failed {
+			return typed.Reason
+		}
+	}
+	return v1alpha1.ReasonApplyFailed
+}
+
+// installing names what is being installed, before the rest of the revision is known.
+func installing(p *Pass) string {
+	var names []string
+	for i := range p.Remaining.Steps {
+		if s := &p.Remaining.Steps[i]; s.Target.Kind == state.KindPackage || s.Target.Kind == state.KindBinary {
+			names = append(names, fmt.Sprintf("%s %s", s.Action, s.Target))
+		}
+	}
+	if len(names) == 0 {
+		return "the rest can be planned once packages and binaries are installed"
+	}
+	return listed(names) + "; the rest can be planned then"
 }
 
 func listed(items []string) string {

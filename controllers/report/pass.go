@@ -50,7 +50,7 @@ type Stall struct {
 // Agrees is true when the host is what its assigned revision says, as far as it can be without
 // running.
 func (p *Pass) Agrees() bool {
-	return p.Revision != "" && p.Stall == nil && p.Err == nil && p.failed() == 0 && len(p.Remaining.Steps) == 0
+	return p.Revision != "" && p.Stall == nil && p.Err == nil && !p.Desired.Partial && p.failed() == 0 && len(p.Remaining.Steps) == 0
 }
 
 // Waits is true when all that remains waits for the manager's permit.

@@ -41,9 +41,14 @@ func factsField(name v1alpha1.ComponentName) string { return "facts.components."
 // with the flags that Seedbed sets.
 func (r *resolver) program(name v1alpha1.ComponentName) Program {
 	field := factsField(name)
+	binary, downloaded := r.binaryOf(name)
 	for _, c := range r.in.Facts.Components {
-		if c.Name != name {
+		// A package's program beside the one that is downloaded is not the one that is to run.
+		if c.Name != name || (downloaded && c.Path != binary.Path) {
 			continue
+		}
+		if downloaded {
+			c.Source = v1alpha1.SourceBinary
 		}
 		r.oneOf(field+".source", string(c.Source), string(v1alpha1.SourceBinary), string(v1alpha1.SourcePackage))
 		if !r.text(field+".path", c.Path) || !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || strings.ContainsAny(c.Path, "\"'\\ $") {
@@ -55,9 +60,37 @@ func (r *resolver) program(name v1alpha1.ComponentName) Program {
 		}
 		return Program{Path: c.Path, Source: c.Source, Version: r.parseVersion(field+".version", c.Version)}
 	}
+	if downloaded {
+		return Program{Path: binary.Path, Source: v1alpha1.SourceBinary, Version: r.assumed(name)}
+	}
 	r.add(v1alpha1.ReasonComponentMissing, field, "", "%s was not found on the node, neither in a package's unit nor as %s in %s: install it",
 		name, binaries[name], strings.Join(SearchPath, ", "))
 	return Program{}
+}
+
+// assumed is the version of a program that is downloaded and was not asked yet: that of Kubernetes
+// for its own programs. For the others it is nil, which counts as the newest.
+func (r *resolver) assumed(name v1alpha1.ComponentName) *version.Version {
+	if name != v1alpha1.ComponentKubelet && name != v1alpha1.ComponentKubeProxy {
+		return nil
+	}
+	v, err := version.ParseGeneric(r.in.Revision.Node.Kubernetes.Version)
+	if err != nil {
+		return nil // reported with the field
+	}
+	return v
+}
+
+// missing returns what was found wrong with the programs on the host, and true when that is all and
+// something is to be installed: it may then be right afterwards.
+func (r *resolver) missing() (Errors, bool) {
+	for _, e := range r.list {
+		wrongProgram := e.Reason == v1alpha1.ReasonComponentMissing || e.Reason == v1alpha1.ReasonVersionUnsupported
+		if !wrongProgram || e.Field == "kubernetes.version" {
+			return nil, false
+		}
+	}
+	return r.list, len(r.list) > 0 && r.installs()
 }
 
 // parseVersion is nil after an error.

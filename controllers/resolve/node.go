@@ -38,6 +38,14 @@ type Node struct {
 	// Interface that the NetworkConfig chooses.
 	Interface string
 
+	// Packages and Binaries are installed before all else.
+	Packages Packages
+	Binaries []Binary
+	// Missing is why the rest of the node is not known before packages and binaries are installed:
+	// programs that are not there yet, or in a version that does not do. Then only they and System are
+	// of use.
+	Missing Errors
+
 	Kubernetes Kubernetes
 	Network    Network
 	Flannel    Flannel
@@ -62,6 +70,34 @@ type Program struct {
 	// PackageArgs are the arguments of the package's unit that stay; those that Seedbed sets
 	// itself and those that come from an environment file are gone. They are unescaped.
 	PackageArgs []string
+}
+
+// Packages are what the package manager is to install and to remove.
+type Packages struct {
+	Manager v1alpha1.PackageManager
+	// Repositories sorted by name.
+	Repositories []Repository
+	Absent       []string
+	Present      []Package
+}
+
+// Package is a package in a version, which is empty for any.
+type Package struct{ Name, Version string }
+
+// Repository is a repository of packages.
+type Repository struct {
+	Name, BaseURL string
+	// Suite and Components are of apt; Components is empty for a Suite that ends in a slash.
+	Suite      string
+	Components []string
+	// Key is an armoured public key; empty for a repository that is not signed.
+	Key state.Sensitive
+}
+
+// Binary is a program to download.
+type Binary struct {
+	Path, URL, SHA256 string
+	Mode              fs.FileMode
 }
 
 // Kubernetes is the version in use and the API server.

@@ -49,6 +49,12 @@ const (
 	// PathAgentKubeconfig is what joining writes and the agent talks to the API server by.
 	PathAgentKubeconfig = "/var/lib/seedbed/agent.kubeconfig"
 
+	// Repositories and their keys are Prefix + NAME + what the package manager wants.
+	PathAptSources = "/etc/apt/sources.list.d/seedbed-"
+	PathAptKeys    = "/etc/apt/keyrings/seedbed-"
+	PathDnfRepos   = "/etc/yum.repos.d/seedbed-"
+	PathDnfKeys    = "/etc/pki/rpm-gpg/RPM-GPG-KEY-seedbed-"
+
 	PathModules = "/etc/modules-load.d/seedbed.conf"
 	PathSysctls = "/etc/sysctl.d/90-seedbed.conf"
 
@@ -58,6 +64,10 @@ const (
 	// drop-ins by name, whatever their folder, and the last ExecStart= wins: "zz" sorts after the
 	// override.conf of `systemctl edit`, and after names that begin with a number.
 	DropInName = "zz-seedbed.conf"
+
+	// WaitDropInName is the file in a component's .d folder that keeps systemd from starting it before
+	// Seedbed has configured it.
+	WaitDropInName = "00-seedbed-wait.conf"
 
 	// PathSeedbed is this program.
 	PathSeedbed = "/usr/local/bin/seedbed"
@@ -105,6 +115,11 @@ func owner(p string) (who string, owned bool) {
 	for _, folder := range forbiddenFolders {
 		if under(p, folder) {
 			return folder + " is not a place for files of users", true
+		}
+	}
+	for _, prefix := range []string{PathAptSources, PathAptKeys, PathDnfRepos, PathDnfKeys} {
+		if strings.HasPrefix(p, prefix) {
+			return "it is kept for packages.repositories", true
 		}
 	}
 	// A drop-in or a link is as good as the unit itself, wherever systemd looks for it.

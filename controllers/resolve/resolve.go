@@ -22,7 +22,8 @@ type resolver struct {
 }
 
 // Resolve applies defaults, chooses per-node values and checks what no single object can tell.
-// All that is wrong is returned at once, as Errors; the Node is then empty.
+// All that is wrong is returned at once, as Errors; the Node is then empty. What installing packages
+// and binaries may put right is no error, but in the Node as Missing.
 func Resolve(in Input) (Node, error) {
 	r := &resolver{in: in}
 	if in.Revision.Renderer != revision.Renderer {
@@ -30,6 +31,8 @@ func Resolve(in Input) (Node, error) {
 		return Node{}, r.err()
 	}
 	r.name()
+	r.packages()
+	r.binaryFiles()
 	r.programs()
 	r.kubernetes()
 	r.network()
@@ -42,7 +45,12 @@ func Resolve(in Input) (Node, error) {
 	r.system()
 	r.files()
 	r.units()
-	if err := r.err(); err != nil {
+	err := r.err()
+	if missing, only := r.missing(); only {
+		r.node.Missing = missing
+		return r.node, nil
+	}
+	if err != nil {
 		return Node{}, err
 	}
 	return r.node, nil

@@ -28,6 +28,9 @@ func (r *resolver) files() {
 	for _, p := range ownedPaths {
 		paths[p] = "a file of Seedbed's"
 	}
+	for _, b := range r.node.Binaries {
+		paths[b.Path] = "a binary"
+	}
 	for i, spec := range r.in.Revision.Node.Files {
 		field := fmt.Sprintf("files[%d]", i)
 		if !r.text(field+".path", spec.Path) {

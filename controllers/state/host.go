@@ -31,6 +31,16 @@ type Host struct {
 	Containers map[string]Container
 	// Probes by name, such as "kubelet healthz".
 	Probes map[string]Probe
+	// Packages by name. Desired ones may be Absent; observed ones are installed.
+	Packages map[string]Package
+	// Binaries by absolute, clean path on the host.
+	Binaries map[string]Binary
+	// Partial is desired only: what else the host is to be is not known yet, so nothing that is not
+	// named is removed or given up.
+	Partial bool
+	// Busy is observed only: who is at work with the package manager, so that units of packages may
+	// be stopped on purpose; empty when nobody is.
+	Busy string
 	// Unknown is observed only: resources that could not be looked at, and why. They are neither
 	// present nor absent, so nothing may be done to them.
 	Unknown map[Ref]string
@@ -49,6 +59,8 @@ func New() Host {
 		Containers: map[string]Container{},
 		Probes:     map[string]Probe{},
 		Unknown:    map[Ref]string{},
+		Packages:   map[string]Package{},
+		Binaries:   map[string]Binary{},
 	}
 }
 
@@ -144,6 +156,8 @@ type Unit struct {
 	Command CommandRule
 	// Inputs is desired only: what the running unit must have been started with.
 	Inputs []Input
+	// Program is desired only: the path of the program that it runs, where that is known.
+	Program string
 	// Needs is desired only: resources that must be in place before the unit is started, besides
 	// the files of its inputs and the units of the components before its own.
 	Needs []Ref

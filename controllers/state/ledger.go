@@ -17,6 +17,10 @@ type Ledger struct {
 	Recreated *Recreation `json:"recreated,omitempty"`
 	// Directories that did not exist before us, and are removed once empty.
 	Directories []string `json:"directories,omitempty"`
+	// Installing are the packages of a transaction that was begun and not seen to end. It is set,
+	// durably, before the transaction: what the package manager was cut off in is then Seedbed's to
+	// finish.
+	Installing []string `json:"installing,omitempty"`
 	// Corrected counts resources that somebody else changed and we put right.
 	Corrected int64 `json:"corrected,omitempty"`
 	// LastCorrected is the last of them.
@@ -41,6 +45,8 @@ type Owned struct {
 	// Applied is the digest of what we last put there; empty until then. When the host differs
 	// from it, somebody else changed the resource: that is drift.
 	Applied string `json:"applied,omitempty"`
+	// Verified is a binary as it was when its content was last hashed.
+	Verified *Verified `json:"verified,omitempty"`
 }
 
 // Prior is enough to put a resource back exactly as it was.
@@ -55,8 +61,10 @@ type Prior struct {
 	// Target of a symbolic link that stood at a file's path.
 	Type   FileType `json:"type,omitempty"`
 	Target string   `json:"target,omitempty"`
-	// Value of a sysctl, or policy of a chain.
+	// Value of a sysctl, policy of a chain, or version of a package.
 	Value string `json:"value,omitempty"`
+	// Held is true for a package that was held.
+	Held bool `json:"held,omitempty"`
 	// Enablement and Activity of a unit.
 	Enablement Enablement `json:"enablement,omitempty"`
 	Activity   Activity   `json:"activity,omitempty"`

@@ -17,6 +17,8 @@ const (
 	KindLink   Kind = "link"
 	// KindContainers are all containers of the host's engine, which has the Ref's name.
 	KindContainers Kind = "containers"
+	KindPackage    Kind = "package"
+	KindBinary     Kind = "binary"
 	// KindSystemd is systemd itself, the target of a daemon-reload.
 	KindSystemd Kind = "systemd"
 )

@@ -62,6 +62,8 @@ type world struct {
 	chains     map[string]string
 	boot       kernel
 	facts      v1alpha1.Facts
+	packages   packages
+	downloads  downloads
 	store      map[string][]byte
 	links      map[string]state.Link
 	containers map[string]*container
@@ -87,9 +89,10 @@ func New() *Fake {
 		files: fileSystem{}, users: map[string]bool{"root": true},
 		units: map[string]*unit{}, systemd: systemd{loaded: map[string]string{}},
 		sysctls: map[string]string{}, modules: map[string]*module{},
-		chains: map[string]string{"filter/INPUT": "ACCEPT", "filter/FORWARD": "ACCEPT", "filter/OUTPUT": "ACCEPT"},
-		store:  map[string][]byte{},
-		links:  map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
+		chains:   map[string]string{"filter/INPUT": "ACCEPT", "filter/FORWARD": "ACCEPT", "filter/OUTPUT": "ACCEPT"},
+		store:    map[string][]byte{},
+		packages: newPackages(), downloads: downloads{served: map[string][]byte{}},
+		links: map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
 		programs: map[string]func(host.Trial) (host.Answer, error){},
 		lease:    Lease, failures: map[string]string{},
 	}
@@ -106,6 +109,7 @@ func (f *Fake) Host() host.Host {
 	return host.Host{
 		Files: fakeFiles{f}, Units: fakeUnits{f}, Sysctls: fakeSysctls{f}, Modules: fakeModules{f},
 		Chains: fakeChains{f}, Facts: fakeFacts{f}, Store: fakeStore{f},
+		Packages: fakePackages{f}, Binaries: fakeBinaries{f},
 		Links: fakeLinks{f}, Containers: fakeContainers{f}, Health: fakeHealth{f},
 		Checker: fakeChecker{f},
 	}
@@ -180,7 +184,7 @@ func (f *Fake) PowerCut() *Fake {
 	for _, name := range state.SortedKeys(w.units) {
 		u := w.units[name]
 		u.activity, u.invocation = state.Inactive, ""
-		if u.enabled {
+		if u.enabled && !w.conditionFails(name) {
 			w.start(name)
 			w.started(name)
 		}
@@ -253,6 +257,10 @@ func (f *Fake) Dump() string {
 	}
 	for _, name := range state.SortedKeys(w.chains) {
 		fmt.Fprintf(&b, "chain %s %s\n", name, w.chains[name])
+	}
+	for _, name := range state.SortedKeys(w.packages.installed) {
+		p := w.packages.installed[name]
+		fmt.Fprintf(&b, "package %s %s held %v %s\n", name, p.Version, p.Held, p.Broken)
 	}
 	for _, name := range state.SortedKeys(w.links) {
 		link, _ := w.link(name)

@@ -3,6 +3,7 @@ package hosttest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,31 @@ func TestTheFakeKeepsTheContracts(t *testing.T) {
 			f.RefuseUnit("c.service", "failed")
 			f.SetUnit("d.service", state.Unit{Enablement: state.Masked})
 			return UnitsFixture{Units: f.Host().Units, Service: "a.service", Static: "b.service", Failing: "c.service", Masked: "d.service"}
+		})
+	})
+	t.Run("binaries", func(t *testing.T) {
+		BinariesContract(t, func(*testing.T) BinariesFixture {
+			f, n := New(), 0
+			return BinariesFixture{Binaries: f.Host().Binaries, Files: f.Host().Files, Owner: "root", Group: "root", Serve: func(content []byte) string {
+				n++
+				url := fmt.Sprintf("https://example.com/%d", n)
+				f.Serve(url, content)
+				return url
+			}}
+		})
+	})
+	t.Run("packages", func(t *testing.T) {
+		PackagesContract(t, func(*testing.T) PackagesFixture {
+			f := New()
+			for _, version := range []string{v1, v2} {
+				f.AddPackage(one, version, Brings{Conflicts: []string{rival}})
+				f.AddPackage(two, version, Brings{})
+			}
+			f.AddPackage(rival, v1, Brings{Conflicts: []string{one}})
+			return PackagesFixture{Packages: f.Host().Packages, Holds: true, Lock: func() func() {
+				f.LockPackages("apt-daily holds the lock")
+				return func() { f.LockPackages("") }
+			}}
 		})
 	})
 	t.Run("sysctls", func(t *testing.T) {

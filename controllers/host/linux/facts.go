@@ -30,7 +30,7 @@ func newFactsReader(t *tree) *factsReader {
 // Facts implements host.FactsReader. What cannot be found out is left empty and its error returned
 // with the rest.
 func (r *factsReader) Facts(ctx context.Context) (v1alpha1.Facts, error) {
-	facts := v1alpha1.Facts{Architecture: runtime.GOARCH}
+	facts := v1alpha1.Facts{Architecture: runtime.GOARCH, PackageManager: packageManager(r.tree)}
 	var errs []error
 	keep := func(into *string, value string, err error) {
 		*into = value

@@ -20,9 +20,10 @@ func Live() (host.Host, error) {
 	if err != nil {
 		return host.Host{}, err
 	}
-	units := newUnits()
+	units, files := newUnits(), newFiles(tree, nil)
 	return host.Host{
-		Files:   newFiles(tree, nil),
+		Files:    files,
+		Packages: newPackages(tree), Binaries: newBinaries(files),
 		Units:   units,
 		Sysctls: newSysctls("/proc/sys"),
 		Modules: newModules("/"),
@@ -62,11 +63,12 @@ func Offline(root string, facts v1alpha1.Facts) (host.Host, error) {
 	}
 	files := newFiles(tree, owners)
 	return host.Host{
-		Files:   files,
-		Units:   &offlineUnits{tree: tree, files: files, record: record},
-		Sysctls: offlineSysctls{record},
-		Modules: offlineModules{record},
-		Chains:  offlineChains{record},
+		Files:    files,
+		Units:    &offlineUnits{tree: tree, files: files, record: record},
+		Sysctls:  offlineSysctls{record},
+		Modules:  offlineModules{record},
+		Chains:   offlineChains{record},
+		Packages: offlinePackages{record}, Binaries: newBinaries(files),
 		Facts:   fixedFacts(facts),
 		Store:   store,
 		Offline: true,

@@ -26,10 +26,11 @@ const namespaceEnv = "SEEDBED_TEST_NAMESPACE"
 
 // children are programs that tests start to kill them.
 var children = map[string]func(args []string) error{
-	"write-forever": writeForever,
-	"write-once":    writeOnce,
-	"hold-lock":     holdLock,
-	"check-forever": checkForever,
+	"write-forever":    writeForever,
+	"write-once":       writeOnce,
+	"hold-lock":        holdLock,
+	"hold-record-lock": holdRecord,
+	"check-forever":    checkForever,
 }
 
 func TestMain(m *testing.M) {

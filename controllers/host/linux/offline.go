@@ -34,6 +34,8 @@ type offlineData struct {
 	Modules map[string]bool   `json:"modules,omitempty"`
 	// Chains by "table/CHAIN": the policy.
 	Chains map[string]string `json:"chains,omitempty"`
+	// Packages by name.
+	Packages map[string]offlinePackage `json:"packages,omitempty"`
 	// Owners by path, where the user who prepares the root cannot set them. Up to two for a path:
 	// that of the file that is there, and that of the one about to replace it.
 	Owners map[string][]offlineOwner `json:"owners,omitempty"`
@@ -56,7 +58,7 @@ type offlineOwner struct {
 func loadOffline(s *store) (*offlineRecord, error) {
 	record := &offlineRecord{store: s, data: offlineData{
 		Units: map[string]offlineUnit{}, Sysctls: map[string]string{}, Modules: map[string]bool{},
-		Chains: map[string]string{}, Owners: map[string][]offlineOwner{},
+		Chains: map[string]string{}, Packages: map[string]offlinePackage{}, Owners: map[string][]offlineOwner{},
 	}}
 	content, err := s.Read(OfflineFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,6 +75,7 @@ func loadOffline(s *store) (*offlineRecord, error) {
 	maps.Copy(record.data.Sysctls, data.Sysctls)
 	maps.Copy(record.data.Modules, data.Modules)
 	maps.Copy(record.data.Chains, data.Chains)
+	maps.Copy(record.data.Packages, data.Packages)
 	maps.Copy(record.data.Owners, data.Owners)
 	return record, nil
 }

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,11 +61,14 @@ func lastLine(s string) string {
 	return ": " + s
 }
 
-// bounded keeps the first maxOutput bytes written to it.
-type bounded struct{ buffer bytes.Buffer }
+// bounded keeps the first bytes written to it: as many as limit says, or maxOutput.
+type bounded struct {
+	buffer bytes.Buffer
+	limit  int
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	b.buffer.Write(p[:min(len(p), maxOutput-b.buffer.Len())])
+	b.buffer.Write(p[:min(len(p), cmp.Or(b.limit, maxOutput)-b.buffer.Len())])
 	return len(p), nil
 }
 

@@ -1,0 +1,267 @@
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/host"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// aptEnv keeps every tool that joins in from asking, and from restarting daemons: which units are
+// restarted is the plan's to decide (needrestart(1), ucf(1), apt-listchanges(1)).
+var aptEnv = append(slices.Clone(commandEnv),
+	"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", "UCF_FORCE_CONFFOLD=1",
+	"APT_LISTCHANGES_FRONTEND=none", "APT_LISTBUGS_FRONTEND=none", "NEEDRESTART_SUSPEND=1")
+
+// aptOptions: configuration files that were changed, by us or by an admin, stay, and nothing is asked;
+// packages that nobody named stay out (recommendations) and stay in (autoremove).
+var aptOptions = []string{
+	"-y", "-q", "-o", "APT::Install-Recommends=false", "-o", "APT::Get::AutomaticRemove=false", "-o", "APT::Get::allow-downgrades=true",
+	"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+	"-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=30", "-o", "APT::Update::Error-Mode=any",
+	"-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30",
+}
+
+// apt is host.Packages on apt and dpkg.
+type apt struct {
+	// root is where the host's files are, "" for this machine; options name it to apt.
+	root     string
+	options  []string
+	database *dpkgDatabase
+	locks    locks
+
+	mu sync.Mutex
+	// refreshedAll is when the host's own repositories were last refreshed.
+	refreshedAll time.Time
+}
+
+func newApt(root string, options []string) *apt {
+	return &apt{
+		root: root, options: options, database: newDpkgDatabase(root),
+		locks: locks{
+			paths: []string{filepath.Join(root, "/var/lib/dpkg/lock-frontend"), filepath.Join(root, "/var/lib/dpkg/lock")},
+			wait:  packageLockWait,
+		},
+	}
+}
+
+// Get implements host.Packages.
+func (a *apt) Get(_ context.Context, name string) (state.Package, bool, error) {
+	if err := host.CheckPackage(name); err != nil {
+		return state.Package{}, false, err
+	}
+	return a.database.get(name)
+}
+
+// Busy implements host.Packages.
+func (a *apt) Busy() (string, error) { return a.locks.holder() }
+
+// Change implements host.Packages.
+func (a *apt) Change(ctx context.Context, t host.Transaction) error {
+	if err := host.CheckTransaction(t); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.locks.await(ctx); err != nil {
+		return err
+	}
+	if t.Resume {
+		if err := a.resume(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.mark(ctx, "unhold", t.Unhold); err != nil {
+		return err
+	}
+	if err := a.transact(ctx, t); err != nil {
+		// What was held goes on being held, as if nothing had been asked.
+		return errors.Join(err, a.mark(context.WithoutCancel(ctx), "hold", t.Unhold))
+	}
+	return a.mark(ctx, "hold", t.Hold)
+}
+
+// transact installs and removes.
+func (a *apt) transact(ctx context.Context, t host.Transaction) error {
+	words, err := a.words(t)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	fetch, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("packages: not downloaded after "+fetchTimeout.String()))
+	defer cancel()
+	if err := a.know(fetch, t.Install); err != nil {
+		return err
+	}
+	if err := a.rehearse(fetch, words, t.Remove); err != nil {
+		return err
+	}
+	if _, err := a.get(fetch, append([]string{"--download-only", "install", "--"}, words...)...); err != nil {
+		return err
+	}
+	change, done := context.WithTimeoutCause(context.WithoutCancel(ctx), changeTimeout, errors.New("packages: not done after "+changeTimeout.String()))
+	defer done()
+	if _, err = a.get(change, append([]string{"install", "--"}, words...)...); err != nil {
+		return err
+	}
+	return verify(change, a, t)
+}
+
+// words are the packages as apt-get takes them: name=version, and name- for one to be removed. What
+// is not installed need not be removed, and apt may not even know it.
+func (a *apt) words(t host.Transaction) ([]string, error) {
+	var words []string
+	for _, name := range t.Remove {
+		_, installed, err := a.database.get(name)
+		if err != nil {
+			return nil, err
+		}
+		if installed {
+			words = append(words, name+"-")
+		}
+	}
+	for _, name := range state.SortedKeys(t.Install) {
+		word := name
+		if version := t.Install[name]; version != "" {
+			word += "=" + version
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
+// resume finishes what a transaction of ours was cut off in.
+func (a *apt) resume(ctx context.Context) error {
+	dpkg, err := find("dpkg")
+	if err != nil {
+		return fmt.Errorf("packages: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+	defer cancel()
+	args := []string{"--force-confdef", "--force-confold", "--configure", "--pending"}
+	if a.root != "" {
+		args = append([]string{"--root=" + a.root}, args...)
+	}
+	if _, _, err := runAs(ctx, quietly, dpkg, args...); err != nil {
+		return packageError(v1alpha1.ReasonPackageManagerInterrupted, "packages: finish what was cut off: %w", err)
+	}
+	return nil
+}
+
+// know refreshes repositories when a version that is to be installed is not known: first ours, then,
+// now and then, the host's own.
+func (a *apt) know(ctx context.Context, install map[string]string) error {
+	unknown, err := a.unknown(ctx, install)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	ours, err := ourRepositories(a.root, resolve.PathAptSources, ".sources")
+	if err != nil {
+		return err
+	}
+	for _, source := range ours {
+		if err := a.refresh(ctx, "-o", "Dir::Etc::sourcelist="+source, "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"); err != nil {
+			return err
+		}
+	}
+	if unknown, err = a.unknown(ctx, install); err != nil || len(unknown) == 0 {
+		return err
+	}
+	if refreshed, err := a.refreshAll(ctx); err != nil || !refreshed {
+		return errors.Join(err, notAvailable(unknown))
+	}
+	if unknown, err = a.unknown(ctx, install); err != nil {
+		return err
+	}
+	return notAvailable(unknown)
+}
+
+// notAvailable is nil when nothing is unknown.
+func notAvailable(unknown []string) error {
+	if len(unknown) == 0 {
+		return nil
+	}
+	return packageError(v1alpha1.ReasonPackageNotAvailable, "packages: no repository has %s: correct the version, or add a repository that has it", strings.Join(unknown, ", "))
+}
+
+func (a *apt) refresh(ctx context.Context, options ...string) error {
+	_, err := a.get(ctx, append(options, "update")...)
+	return err
+}
+
+// refreshAll is true when the repositories were refreshed. It is a last resort: a machine that was
+// just installed has never read its own.
+func (a *apt) refreshAll(ctx context.Context) (bool, error) {
+	if !a.refreshedAll.IsZero() && time.Since(a.refreshedAll) < refreshAllEvery {
+		return false, nil
+	}
+	a.refreshedAll = time.Now()
+	return true, a.refresh(ctx)
+}
+
+// unknown lists what no repository has, as far as apt knows. madison prints a line for each version:
+// "name | version | where from".
+func (a *apt) unknown(ctx context.Context, install map[string]string) ([]string, error) {
+	if len(install) == 0 {
+		return nil, nil
+	}
+	names := state.SortedKeys(install)
+	out, err := a.cache(ctx, append([]string{"madison", "--"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string][]string{}
+	for line := range strings.Lines(out) {
+		if columns := strings.Split(line, "|"); len(columns) >= 2 {
+			name := strings.TrimSpace(columns[0])
+			known[name] = append(known[name], strings.TrimSpace(columns[1]))
+		}
+	}
+	var unknown []string
+	for _, name := range names {
+		switch version := install[name]; {
+		case len(known[name]) == 0:
+			unknown = append(unknown, strings.TrimSpace(name+" "+version))
+		case version != "" && !slices.Contains(known[name], version):
+			unknown = append(unknown, fmt.Sprintf("%s %s (there is %s)", name, version, strings.Join(known[name][:min(len(known[name]), 3)], ", ")))
+		}
+	}
+	return unknown, nil
+}
+
+// rehearse has apt work the transaction out, and refuses one that would remove what nobody named. A
+// failure may come from repositories of the host's that were never read.
+func (a *apt) rehearse(ctx context.Context, words, remove []string) error {
+	simulate := append([]string{"--simulate", "install", "--"}, words...)
+	out, err := a.get(ctx, simulate...)
+	if err != nil {
+		if refreshed, refreshErr := a.refreshAll(ctx); refreshErr != nil || !refreshed {
+			return err
+		}
+		if out, err = a.get(ctx, simulate...); err != nil {
+			return err
+		}
+	}
+	var others []string
+	for line := range strings.Lines(out) {
+		words := strings.Fields(line)
+		if len(words) < 2 || (words[0] != "Remv" && words[0] != "Purg") {
+			continue
+		}
+		if name, _, _ := strings.Cut(words[1], ":"); !slices.Contains(remove, name) {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		return packageError(v1alpha1.ReasonPackageConflict, "packages: %s would have to be removed for this: name it under packages.absent if it may go", strings.Join(others, ", "))
+	}
+	return nil
+}
