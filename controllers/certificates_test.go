@@ -65,6 +65,13 @@ var _ = Describe("A node that joins", func() {
 		create(ctx, network(), workers())
 		assigned(ctx, "node-a")
 		Expect(nodeState(ctx, "node-a").Spec.Addresses).To(Equal([]string{"10.64.3.0/26"}))
+
+		By("joining again once it reports, which takes a token that names it")
+		report(ctx, "node-a", metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("node-a", machineA))).Message).To(ContainSubstring("has joined already"))
+		Expect(env.Client.Delete(ctx, scopeOf(joinToken))).To(Succeed())
+		makeToken(ctx, approve.Scope{Nodes: []string{"node-a"}})
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("node-a", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
 	})
 
 	It("takes over the NodeState that an administrator registered, if the token names it", func(ctx context.Context) {

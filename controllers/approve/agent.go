@@ -41,19 +41,25 @@ func decideJoin(in Input, claim Claim) Decision {
 			v1alpha1.MachineIDAnnotation, clip(id), machineIDDigits)
 	}
 	approved := Decision{Verdict: Approved, Reason: ReasonJoins, Register: true, Message: fmt.Sprintf("node %s joins with token %s", claim.Node, claim.TokenID)}
+	named := slices.Contains(in.Scope.Nodes, claim.Node)
 	switch {
 	case in.Node == nil:
 		return approved
 	case in.Node.Leaving:
 		return Decision{Verdict: Waiting, Reason: ReasonLeaving, Message: fmt.Sprintf("waiting for NodeState %s, which is being deleted, to be gone", claim.Node)}
-	case in.Node.MachineID == id:
+	case in.Node.MachineID == id && (!in.Node.Reported || named):
 		approved.Register = false
 		return approved
+	// Other nodes can read a machine-id in the request by which it joined: that it is known proves
+	// nothing, so an identity in use is given again only when an administrator says for whom.
+	case in.Node.MachineID == id:
+		return *denied(ReasonNameTaken, "node %s has joined already, and token %s does not name it: use a token made with --nodes %s, or delete NodeState %s first",
+			claim.Node, claim.TokenID, claim.Node, claim.Node)
 	case in.Node.MachineID != "":
 		return *denied(ReasonNameTaken, "node name %s is taken by another machine: choose another one with --node-name, or, if that machine is gone, delete NodeState %s",
 			claim.Node, claim.Node)
 	// Its labels, which are an administrator's, may give it more than the token would.
-	case !slices.Contains(in.Scope.Nodes, claim.Node):
+	case !named:
 		return *denied(ReasonNameTaken, "node name %s is one that an administrator registered, and token %s does not name it: use a token made with --nodes %s",
 			claim.Node, claim.TokenID, claim.Node)
 	}

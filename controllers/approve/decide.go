@@ -48,6 +48,8 @@ type Node struct {
 	MachineID string
 	// Addresses are spec.addresses.
 	Addresses []string
+	// Reported is true once the node's agent has written its status: it has an identity in use.
+	Reported bool
 	// Leaving is true for a NodeState that is being deleted.
 	Leaving bool
 }

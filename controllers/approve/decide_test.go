@@ -124,6 +124,10 @@ func TestWhatIsApproved(t *testing.T) {
 		{decisionCase{"a new node", join, nil, approve.Approved, approve.ReasonJoins, "node node-a joins with token abcdef"}, true},
 		{decisionCase{"a node whose name the token gives", join, func(a *ask) { a.Scope.Nodes = []string{"node-b", "node-a"} }, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"a machine that joins again", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine} }, approve.Approved, approve.ReasonJoins, ""}, false},
+		{decisionCase{"a machine whose agent reports, with a token that names it", join, func(a *ask) {
+			a.Node = &approve.Node{MachineID: machine, Reported: true}
+			a.Scope.Nodes = []string{"node-a"}
+		}, approve.Approved, approve.ReasonJoins, ""}, false},
 		{decisionCase{"a registered node that the token names", join, func(a *ask) { a.Node = &approve.Node{}; a.Scope.Nodes = []string{"node-a"} }, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"an RSA key's usages", join, func(a *ask) { a.Request.Usages = append(a.Request.Usages, "key encipherment") }, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"an agent's renewal", renewal, nil, approve.Approved, approve.ReasonRenews, "the agent of node node-a renews"}, false},
@@ -179,6 +183,7 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"a machine-id of other characters", join, func(a *ask) { a.Request.MachineID = strings.Repeat("g", 32) }, approve.Denied, approve.ReasonMachineID, "32 hexadecimal digits"},
 		{"a machine-id in capitals, which systemd does not write", join, func(a *ask) { a.Request.MachineID = strings.ToUpper(otherMachine) }, approve.Denied, approve.ReasonMachineID, ""},
 		{"a name that another machine has", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine} }, approve.Denied, approve.ReasonNameTaken, "choose another one with --node-name, or, if that machine is gone, delete NodeState node-a"},
+		{"a machine whose agent reports, with a token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, Reported: true} }, approve.Denied, approve.ReasonNameTaken, "has joined already, and token abcdef does not name it: use a token made with --nodes node-a, or delete NodeState node-a first"},
 		{"a registered name, with a token for any", join, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonNameTaken, "a token made with --nodes node-a"},
 		{"a kubelet before its node has joined", kubeletByUser, func(a *ask) { a.Node = nil }, approve.Denied, approve.ReasonNotJoined, "`seedbed join`"},
 		{"a kubelet with a token for other names", kubeletByUser, func(a *ask) { a.Scope.Nodes = []string{"node-b"} }, approve.Denied, approve.ReasonTokenScope, ""},
