@@ -108,7 +108,9 @@ type Kubelet struct {
 // +kubebuilder:validation:XValidation:rule="!(has(self.rotate) && self.rotate && has(self.certSecretRef))",message="kubelet.serving.rotate true and kubelet.serving.certSecretRef exclude each other: remove one"
 type KubeletServing struct {
 	// rotate makes the kubelet request its serving certificate from the cluster
-	// and renew it (serverTLSBootstrap); somebody must approve the requests.
+	// and renew it (serverTLSBootstrap). The manager approves the requests for
+	// addresses in the NodeState's spec.addresses. The API server of a seed
+	// trusts no kubelet that signed its own certificate.
 	// Default: false.
 	// +optional
 	Rotate bool `json:"rotate,omitempty"`
