@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gbytes"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -342,7 +343,16 @@ var _ = Describe("A seed", Ordered, func() {
 
 	It("is killed, takes its components with it, and starts again with what was there", func(ctx context.Context) {
 		Expect(admin.Create(ctx, network("late", "172.29.0.0/16"))).To(Succeed())
-		Expect(admin.Delete(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "seedbed-manager"}})).To(Succeed())
+		// As a data dir of a seedbed that did not have these yet.
+		ours := []client.Object{
+			&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "seedbed-manager"}},
+			&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "seedbed-events"}},
+			&admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "seedbed-events"}},
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: install.ClusterInfoNamespace, Name: install.ClusterInfoName}},
+		}
+		for _, o := range ours {
+			Expect(admin.Delete(ctx, o)).To(Succeed())
+		}
 		children := p.children()
 		p.signal(syscall.SIGKILL)
 		Eventually(p.exited).Should(BeClosed())
@@ -353,7 +363,9 @@ var _ = Describe("A seed", Ordered, func() {
 		Expect(admin.Get(ctx, client.ObjectKey{Name: "late"}, &v1alpha1.NetworkConfig{})).To(Succeed())
 
 		By("putting right what somebody deleted of ours")
-		Expect(admin.Get(ctx, client.ObjectKey{Name: "seedbed-manager"}, &rbacv1.ClusterRole{})).To(Succeed())
+		for _, o := range ours {
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+		}
 		p.stop()
 	})
 
