@@ -41,12 +41,11 @@ func (s *starter) components(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current, err := filepath.EvalSymlinks(filepath.Join(root, "bin", "components", "current"))
-	if err != nil {
+	if s.lab.Components, err = filepath.EvalSymlinks(filepath.Join(root, "bin", "components", "current")); err != nil {
 		return err
 	}
 	for _, name := range servedByKubernetes {
-		s.programs[name] = filepath.Join(current, name)
+		s.programs[name] = filepath.Join(s.lab.Components, name)
 	}
 	lines, err := s.lines(ctx, "hack/lab/components.sh")
 	for _, line := range lines {

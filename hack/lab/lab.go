@@ -67,6 +67,13 @@ func (l *Lab) Folder() string { return l.state.Layout.Seed() }
 // Served is the folder whose files hosts find at FilesURL.
 func (l *Lab) Served() string { return l.state.Layout.Served() }
 
+// Components is the folder on the machine with etcd, the programs of Kubernetes and kubectl: what `seedbed
+// seed --components` wants.
+func (l *Lab) Components() string { return l.state.Layout.Components }
+
+// Program is the path on the machine of a program that is served, such as seedbed or kubectl.
+func (l *Lab) Program(name string) string { return filepath.Join(l.Served(), name) }
+
 // Processes returns the supervisor's two processes: the watcher, and process 1 of the lab.
 func (l *Lab) Processes() (watcher, first int) { return l.state.Watcher, l.state.Init }
 

@@ -13,10 +13,15 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"seedbed.dev/seedbed/hack/lab/internal/control"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
 	"seedbed.dev/seedbed/hack/lab/internal/supervisor"
 )
+
+// cleanPatience is how long a lab may take to end.
+const cleanPatience = 30 * time.Second
 
 // bootPatience is how long the hosts may take to boot. They take seconds; a loaded machine takes longer.
 const bootPatience = 3 * time.Minute
@@ -106,12 +111,23 @@ func (s *starter) boot(ctx context.Context) (*Lab, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
 	if err := s.await(ctx, started, ended); err != nil {
-		if started.state.Watcher != 0 {
-			err = errors.Join(err, started.Down(context.WithoutCancel(ctx)))
-		}
-		return nil, err
+		return nil, errors.Join(err, s.giveUp(leash))
 	}
 	return started, nil
+}
+
+// giveUp ends a lab that did not come up, and removes what it left.
+func (s *starter) giveUp(leash *os.File) error {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanPatience)
+	defer cancel()
+	// Cleaning up takes the lock, which so far is ours.
+	err := errors.Join(leash.Close(), s.lock.Close())
+	if state, read := readState(s.lab); read == nil {
+		if killed := unix.Kill(state.Watcher, unix.SIGTERM); !errors.Is(killed, unix.ESRCH) {
+			err = errors.Join(err, killed)
+		}
+	}
+	return errors.Join(err, clean(ctx, s.lab))
 }
 
 // supervise starts the watcher. The lab ends when the file that it returns is closed, unless it is kept.
@@ -150,7 +166,7 @@ func (s *starter) await(ctx context.Context, started *Lab, ended <-chan error) e
 			log, _ := os.ReadFile(s.lab.Log())
 			return errors.Join(fmt.Errorf("the supervisor ended:\n%s", bytes.TrimSpace(log)), err)
 		case <-ctx.Done():
-			return fmt.Errorf("hosts did not boot; their consoles are %s: %w", s.lab.Console("*"), ctx.Err())
+			return errors.Join(fmt.Errorf("waiting for hosts to boot: %w", ctx.Err()), s.consoles())
 		case <-time.After(50 * time.Millisecond):
 		}
 		state, err := readState(s.lab)
@@ -162,11 +178,30 @@ func (s *starter) await(ctx context.Context, started *Lab, ended <-chan error) e
 		if err != nil {
 			continue // Not listening yet; when it never does, it has ended.
 		}
-		if booted, err := allBooted(answer.Nodes); booted || err != nil {
-			return err
+		if booted, err := allBooted(answer.Nodes); err != nil {
+			return errors.Join(err, s.consoles())
+		} else if booted {
+			return nil
 		}
 	}
 }
+
+// consoles is the end of what the hosts wrote, since their files go when they do not boot.
+func (s *starter) consoles() error {
+	var all error
+	for _, node := range s.lab.Nodes {
+		console, err := os.ReadFile(s.lab.Console(node.Name))
+		if err != nil {
+			continue // It never began to boot; the error says why.
+		}
+		console = console[max(0, len(console)-consoleTail):]
+		all = errors.Join(all, fmt.Errorf("the console of %s ends with:\n%s", node.Name, bytes.TrimSpace(console)))
+	}
+	return all
+}
+
+// consoleTail is how much of a console tells what is wrong, in bytes.
+const consoleTail = 2000
 
 func allBooted(nodes []control.Node) (bool, error) {
 	all := true

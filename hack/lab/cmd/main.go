@@ -132,7 +132,8 @@ func enter(ctx context.Context, on string, argv []string) error {
 		return err
 	}
 	if len(argv) == 0 {
-		argv = []string{"bash"}
+		// A terminal of the host's own, for job control; keys such as Ctrl-C pass through ours as bytes.
+		argv = []string{"script", "--quiet", "--return", "--command", "bash", "/dev/null"}
 	}
 	// A program of this machine may be named by a path from here; the working directory does not come along.
 	if folder, err := os.Getwd(); err == nil && on == lab.Seed && filepath.Base(argv[0]) != argv[0] && !filepath.IsAbs(argv[0]) {

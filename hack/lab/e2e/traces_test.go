@@ -64,6 +64,20 @@ var _ = Describe("A lab that ends", func() {
 		Eventually(cgroups).WithArguments(name).WithTimeout(waitForKernel).Should(BeEmpty())
 	})
 
+	It("leaves nothing when it is given up while hosts boot", func(ctx SpecContext) {
+		stopped, stop := context.WithCancel(ctx)
+		// The stage before the boot has just ended when this is written.
+		progress := writerFunc(func(line []byte) {
+			if strings.Contains(string(line), "files") {
+				stop()
+			}
+		})
+		_, err := lab.Start(stopped, lab.Options{Name: name, Nodes: 1, Progress: progress})
+		Expect(err).To(MatchError(context.Canceled))
+		Expect(processes(name)).To(BeEmpty())
+		Expect(cgroups(name)).To(BeEmpty())
+	})
+
 	It("refuses a second one of that name, and stands beside one of another", func(ctx SpecContext) {
 		started := start(ctx, lab.Options{Nodes: 1})
 		_, err := lab.Start(ctx, lab.Options{Nodes: 1, Name: name})
@@ -84,6 +98,14 @@ var _ = Describe("A lab that ends", func() {
 		Expect(err).To(HaveOccurred())
 	})
 })
+
+// writerFunc is a writer that calls a function.
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
 
 const waitForKernel = 10 * time.Second
 

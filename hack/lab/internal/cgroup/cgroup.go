@@ -54,6 +54,11 @@ func parse(mountinfo io.Reader) ([]Hierarchy, error) {
 	return found, lines.Err()
 }
 
+// AnyVersion1 says whether one of the hierarchies is of version 1.
+func AnyVersion1(all []Hierarchy) bool {
+	return slices.ContainsFunc(all, func(h Hierarchy) bool { return h.fstype == "cgroup" })
+}
+
 // Make makes the cgroup with that path in every hierarchy.
 func Make(all []Hierarchy, cgroup string) error {
 	for _, h := range all {

@@ -22,6 +22,8 @@ type Lab struct {
 	Nodes []Node `json:"nodes"`
 	// Root is what root.sh made: the Debian root, the apt repository and the test image's files.
 	Root string `json:"root"`
+	// Components is the folder with etcd, the programs of Kubernetes and kubectl.
+	Components string `json:"components"`
 	// TwoInterfaces gives each host eth0 with a "public" address and the default route, and eth1 with
 	// the cluster's; else the cluster's address is on eth0.
 	TwoInterfaces bool `json:"twoInterfaces"`

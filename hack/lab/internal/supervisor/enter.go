@@ -26,19 +26,28 @@ func becomeHost(lab layout.Lab, name string) error {
 	if err := cgroup.Join(all, hostCgroup(lab, name)); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
-	// The namespaces are this thread's, and the one that executes is the one that stays.
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("namespaces: %w", err)
-	}
-	if err := cgroup.Remount(all); err != nil {
-		return fmt.Errorf("cgroups: %w", err)
-	}
 	argv := nspawn(lab, node)
+	// Of version 2, systemd-nspawn shows the host its own part by itself.
+	if cgroup.AnyVersion1(all) {
+		if err := rootCgroups(all); err != nil {
+			return fmt.Errorf("cgroups: %w", err)
+		}
+		argv = append(argv, "--bind=/sys/fs/cgroup")
+	}
 	if err := unix.Exec(argv[0], argv, nspawnEnvironment()); err != nil {
 		return fmt.Errorf("%s: %w", argv[0], err)
 	}
 	return nil
+}
+
+// rootCgroups makes this process's cgroup the root of what it sees of each hierarchy. The namespaces are
+// this thread's, and the one that executes is the one that stays.
+func rootCgroups(all []cgroup.Hierarchy) error {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP); err != nil {
+		return err
+	}
+	return cgroup.Remount(all)
 }
 
 func hostCgroup(lab layout.Lab, node string) string { return filepath.Join(lab.Cgroup(), node) }
@@ -53,7 +62,7 @@ func nspawn(lab layout.Lab, node layout.Node) []string {
 		"--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--network-namespace-path=" + namespaceFile(lab, node.Name),
 		"--capability=all", "--system-call-filter=@known",
-		"--bind=/sys/fs/cgroup", "--bind-ro=/sys/module",
+		"--bind-ro=/sys/module",
 		"--bind=" + dockerFolder(lab, node.Name) + ":/var/lib/docker",
 		"--bind=" + settingsFolder(lab, node.Name) + ":/opt/lab/sys",
 		"--bind-ro=" + filepath.Join(lab.Root, "repo") + ":/srv/repo",

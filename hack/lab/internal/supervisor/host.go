@@ -121,7 +121,7 @@ func (h *host) boot() (unix.WaitStatus, error) {
 	case <-booted:
 		return status, nil
 	default:
-		return status, fmt.Errorf("%w (status %d); see %s", errNeverBooted, status.ExitStatus(), h.lab.Console(name))
+		return status, fmt.Errorf("%w (status %d)", errNeverBooted, status.ExitStatus())
 	}
 }
 
