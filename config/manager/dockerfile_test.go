@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -107,6 +108,7 @@ func build(t *testing.T, dockerfile, source string) []byte {
 // copyIn copies a file or folder of the repository, less what .dockerignore leaves out of it.
 func copyIn(t *testing.T, name, to string) {
 	t.Helper()
+	kept := keptFolders(t)
 	err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -121,7 +123,7 @@ func copyIn(t *testing.T, name, to string) {
 			}
 			return nil
 		}
-		if ignored(inside) {
+		if ignored(inside, kept) {
 			return nil
 		}
 		content, err := os.ReadFile(path)
@@ -139,11 +141,25 @@ func copyIn(t *testing.T, name, to string) {
 	}
 }
 
-// ignored is what .dockerignore says, in Go.
-func ignored(name string) bool {
+// keptFolders are the folders below config that .dockerignore takes back in.
+func keptFolders(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for _, match := range regexp.MustCompile(`(?m)^!(config/[a-z]+)$`).FindAllStringSubmatch(string(content), -1) {
+		kept = append(kept, match[1]+"/")
+	}
+	return kept
+}
+
+// ignored is what the rest of .dockerignore says, in Go.
+func ignored(name string, kept []string) bool {
 	if strings.HasSuffix(name, "_test.go") {
 		return true
 	}
 	return strings.HasPrefix(name, "config/") && !strings.HasSuffix(name, ".go") &&
-		!strings.HasPrefix(name, "config/crd/") && !strings.HasPrefix(name, "config/rbac/")
+		!slices.ContainsFunc(kept, func(folder string) bool { return strings.HasPrefix(name, folder) })
 }
