@@ -44,7 +44,11 @@ func newCertificateReporter(nodeName string, c client.Reader, events *eventWrite
 // agent uses it: one with a certificate of another kind goes on with that.
 func newRenewer(agent *Agent, config *rest.Config, reporter *certificateReporter) *credentials.Renewer {
 	renewer := credentials.NewRenewer(agent.Pipeline.NodeName, agent.Pipeline.Host.Files, config, reporter, agent.Log.WithName("certificates"))
-	agent.Pipeline.Await = func(paths []string) { renewer.Want(paths...) }
+	agent.Pipeline.Await = func(ctx context.Context, paths []string) {
+		if renewer.Want(paths...) {
+			renewer.WaitForFirst(ctx, paths...)
+		}
+	}
 	if config.CertFile == resolve.PathAgentClient {
 		renewer.Want(resolve.PathAgentClient)
 	}

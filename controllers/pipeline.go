@@ -34,7 +34,7 @@ type Pipeline struct {
 	// Watch is told the managed paths before the host is observed; may be nil.
 	Watch func(paths []string)
 	// Await is told the files that units await before they are looked for; may be nil.
-	Await func(paths []string)
+	Await func(ctx context.Context, paths []string)
 	// Keep puts an assignment on disk before the host is changed towards it, so that an agent that
 	// is killed half-way goes on with it and not back, and the facts it was realised with; may be nil.
 	Keep func(*Assignment, *v1alpha1.Facts) error

@@ -142,7 +142,7 @@ func both(pass *report.Pass, first apply.Results) {
 // look observes the host and plans.
 func (p *Pipeline) look(ctx context.Context, pass *report.Pass, permit string) plan.Plan {
 	if p.Await != nil {
-		p.Await(pass.Desired.AwaitedPaths())
+		p.Await(ctx, pass.Desired.AwaitedPaths())
 	}
 	p.watch(pass.Desired)
 	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())

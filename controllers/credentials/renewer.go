@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,10 +54,12 @@ func NewRenewer(node string, files host.Files, config *rest.Config, observer Obs
 }
 
 // Want says that the files at these paths are needed from now on. Paths that are not those of a
-// node's certificates are somebody else's and passed over. It returns at once.
-func (r *Renewer) Want(paths ...string) {
+// node's certificates are somebody else's and passed over. It returns at once, and true when one of
+// them was not wanted before.
+func (r *Renewer) Want(paths ...string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := len(r.wanted)
 	for _, path := range paths {
 		r.wanted[path] = true
 	}
@@ -64,6 +67,31 @@ func (r *Renewer) Want(paths ...string) {
 	case r.wake <- struct{}{}:
 	default:
 	}
+	return len(r.wanted) > before
+}
+
+// Patience is how long WaitForFirst waits: a manager that is there approves in less.
+const Patience = 3 * time.Second
+
+// WaitForFirst waits, no longer than Patience, until there is something at every path: what was just
+// asked for is then there before anybody looks.
+func (r *Renewer) WaitForFirst(ctx context.Context, paths ...string) {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	const poll = 50 * time.Millisecond
+	for ; !r.have(paths); time.Sleep(poll) {
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// have takes a path that cannot be read for one that is not worth waiting for.
+func (r *Renewer) have(paths []string) bool {
+	return !slices.ContainsFunc(paths, func(path string) bool {
+		_, found, err := r.files.Read(path)
+		return err == nil && !found
+	})
 }
 
 // Run obtains and renews what is wanted until ctx is done. An API server that is away is no error.
