@@ -8,5 +8,5 @@
 //
 // What never happens here: nothing that a server says is believed before its authority was found to
 // be the one whose hash the user gave; no token is written down; no NodeConfig is applied, which is
-// the agent's work.
+// the agent's work. Why it undoes what it undoes: docs/decisions/0011.
 package join
