@@ -36,7 +36,7 @@ type NodeConfigSpec struct {
 	// +required
 	Kubernetes Kubernetes `json:"kubernetes"`
 
-	// node has the labels and taints that the kubelet registers its Node with.
+	// node has labels and taints of the Node. Changing them restarts nothing.
 	// Default: none.
 	// +optional
 	Node *NodeRegistration `json:"node,omitempty"`
@@ -153,19 +153,21 @@ type Kubernetes struct {
 	CASecretRef SecretKeyReference `json:"caSecretRef"`
 }
 
-// NodeRegistration has the labels and taints that the kubelet registers its
-// Node with.
+// NodeRegistration has the labels and taints of the Node, which the manager
+// keeps. Others on the Node are nobody's business here and stay.
 type NodeRegistration struct {
-	// labels of the Node. Of the names under kubernetes.io and k8s.io only those
-	// that the NodeRestriction admission plugin lets a kubelet set are taken;
-	// node-role.kubernetes.io is not among them. Default: none.
+	// labels of the Node. Under kubernetes.io and k8s.io those are taken that users
+	// set: node-role.kubernetes.io, node-restriction.kubernetes.io, topology, and
+	// what a kubelet may set on its own Node. Those that the kubelet sets by itself
+	// (hostname, os, arch) are not. Default: none.
 	// Example: {"example.com/rack": "a3"}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$'))",messageExpression="'node.labels has the key ' + self.filter(k, !(size(k) <= 317 && k.matches('^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$')))[0] + ', which is no label key: write a name with an optional prefix and slash, for example example.com/rack'"
-	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.matches('^([^/]*[.])?(kubelet|node)[.]kubernetes[.]io/|^(beta[.])?kubernetes[.]io/(arch|os)$|^kubernetes[.]io/hostname$|^(topology|failure-domain[.]beta)[.]kubernetes[.]io/(region|zone)$|^beta[.]kubernetes[.]io/instance-type$'))",messageExpression="'node.labels has the key ' + self.filter(k, k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.matches('^([^/]*[.])?(kubelet|node)[.]kubernetes[.]io/|^(beta[.])?kubernetes[.]io/(arch|os)$|^kubernetes[.]io/hostname$|^(topology|failure-domain[.]beta)[.]kubernetes[.]io/(region|zone)$|^beta[.]kubernetes[.]io/instance-type$'))[0] + ', which the kubelet may not set on its own Node: use a prefix of your own, for example example.com/rack, or label the Node from outside'"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.matches('^([^/]*[.])?(kubelet|node)[.]kubernetes[.]io/|^node-(role|restriction)[.]kubernetes[.]io/|^(topology|failure-domain[.]beta)[.]kubernetes[.]io/(region|zone)$|^beta[.]kubernetes[.]io/instance-type$'))",messageExpression="'node.labels has the key ' + self.filter(k, k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/') && !k.matches('^([^/]*[.])?(kubelet|node)[.]kubernetes[.]io/|^node-(role|restriction)[.]kubernetes[.]io/|^(topology|failure-domain[.]beta)[.]kubernetes[.]io/(region|zone)$|^beta[.]kubernetes[.]io/instance-type$'))[0] + ', which belongs to Kubernetes: use a prefix of your own, for example example.com/rack, or node-role.kubernetes.io'"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
-	// taints of the Node, each pair of key and effect once. Default: none.
+	// taints of the Node, each pair of key and effect once. One that is added here
+	// is set on Nodes that run pods, too. Default: none.
 	// Example: [{"key": "dedicated", "value": "db", "effect": "NoSchedule"}].
 	// +optional
 	// +listType=map
@@ -187,6 +189,7 @@ type Taint struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$')",messageExpression=`'taint key ' + self.replace('\n', ' ') + ' is not a qualified name: write a name with an optional prefix and slash, for example dedicated'`
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^node[.](kubernetes|cloudprovider[.]kubernetes)[.]io/')",messageExpression=`'taint key ' + self + ' is added and removed by Kubernetes itself: use a key of your own, for example dedicated'`
 	Key string `json:"key"`
 	// value of the taint. Default: "".
 	// +optional

@@ -116,7 +116,6 @@ func TestRenderersTrustNoValue(t *testing.T) {
 		}},
 		"pause image":      {func(n *resolve.Node, s string) { n.CRIDockerd.PodInfraImage = s }, flagOf(resolve.UnitCRIDockerd, "--pod-infra-container-image=")},
 		"kubelet argument": {func(n *resolve.Node, s string) { n.Kubelet.ExtraArgs = []string{"--x=" + s} }, lastArg(resolve.UnitKubelet, "--x=")},
-		"kubelet label":    {func(n *resolve.Node, s string) { n.Kubelet.Labels = map[string]string{"a": s} }, flagOf(resolve.UnitKubelet, "--node-labels=a=")},
 		"cluster domain": {
 			func(n *resolve.Node, s string) {
 				n.Network.DNS = &resolve.DNS{ServiceIP: netip.MustParseAddr("10.0.0.1"), Domain: s}

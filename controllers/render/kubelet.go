@@ -1,8 +1,6 @@
 package render
 
 import (
-	"strings"
-
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -98,7 +96,6 @@ func kubeletConfig(n resolve.Node) ([]byte, error) {
 		ContainerRuntimeEndpoint: criSocket,
 		MaxPods:                  k.MaxPods,
 		FailCgroupV1:             k.FailCgroupV1,
-		RegisterWithTaints:       k.Taints,
 		RotateCertificates:       true,
 		ServerTLSBootstrap:       k.RotateServing,
 		Authorization:            kubeletv1beta1.KubeletAuthorization{Mode: kubeletv1beta1.KubeletAuthorizationModeWebhook},
@@ -127,23 +124,17 @@ func kubeletConfig(n resolve.Node) ([]byte, error) {
 	return yamlFile(merged)
 }
 
+// kubeletArgs has neither --node-labels nor, in its file, registerWithTaints: the kubelet heeds them
+// only when it makes its Node, which is there before it. The manager keeps the Node's labels and
+// taints, so that a change of them restarts nothing.
 func kubeletArgs(n resolve.Node) []string {
-	k := n.Kubelet
-	args := []string{
+	return []string{
 		"--config=" + resolve.PathKubeletConfig,
 		"--kubeconfig=" + resolve.PathKubeletKubeconfig,
 		"--bootstrap-kubeconfig=" + resolve.PathKubeletBootstrap,
 		"--hostname-override=" + n.Name,
 		"--node-ip=" + n.IP.String(),
 	}
-	if len(k.Labels) > 0 {
-		var labels []string
-		for _, key := range state.SortedKeys(k.Labels) {
-			labels = append(labels, key+"="+k.Labels[key])
-		}
-		args = append(args, "--node-labels="+strings.Join(labels, ","))
-	}
-	return args
 }
 
 // kubeletUnit: Restart=always, because a kubelet that registers slower than its CSI code waits

@@ -119,7 +119,7 @@ func TestAChangeDisturbsOnlyWhoReadsIt(t *testing.T) {
 		"ClientCA":    {"the kubelet follows its client CA", secret("client-ca", "ca.crt", otherCA), nil},
 		"ClusterCA":   {"what verifies the API server is read at the start", secret("cluster-ca", "ca.crt", otherCA), []string{"kube-proxy.service " + resolve.PathClusterCA + ": Restart", "kubelet.service " + resolve.PathClusterCA + ": Restart"}},
 		"MaxPods":     {"the kubelet's alone", node(func(n *v1alpha1.NodeConfigSpec) { n.Kubelet.MaxPods = new(int32(61)) }), []string{"kubelet.service " + resolve.PathKubeletConfig + ": Restart"}},
-		"Labels":      {"a flag of the kubelet", node(func(n *v1alpha1.NodeConfigSpec) { n.Node.Labels["disk"] = "hdd" }), []string{"kubelet.service /etc/systemd/system/kubelet.service.d/zz-seedbed.conf: Restart"}},
+		"Labels":      {"the manager labels the Node", node(func(n *v1alpha1.NodeConfigSpec) { n.Node.Labels["disk"] = "hdd" }), nil},
 		"Conntrack":   {"kube-proxy's alone", node(func(n *v1alpha1.NodeConfigSpec) { n.KubeProxy.Conntrack.Min = new(int32(5)) }), []string{"kube-proxy.service " + resolve.PathKubeProxyConfig + ": Restart"}},
 		"LogLevel":    {"flannel's alone: docker stays up", node(func(n *v1alpha1.NodeConfigSpec) { n.Flannel.LogLevel = 5 }), []string{"flanneld.service /etc/systemd/system/flanneld.service.d/zz-seedbed.conf: Restart"}},
 		"PauseImage":  {"cri-dockerd's alone", node(func(n *v1alpha1.NodeConfigSpec) { n.CRIDockerd.PodInfraImage = new("example.com/pause:1") }), []string{"cri-docker.service /etc/systemd/system/cri-docker.service.d/zz-seedbed.conf: Restart"}},

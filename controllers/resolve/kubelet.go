@@ -3,14 +3,10 @@ package resolve
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
-	"seedbed.dev/seedbed/controllers/state"
 )
 
 const defaultMaxPods = 110
@@ -23,7 +19,6 @@ func (r *resolver) kubelet() {
 	k.MaxPods = or(spec.MaxPods, defaultMaxPods)
 	r.serving(orZero(spec.Serving))
 	r.failCgroupV1(spec.FailCgroupV1)
-	r.registration(orZero(r.in.Revision.Node.Node))
 	k.DisableWebSockets = r.badWebSockets()
 	owned := kubeletFields
 	if k.DisableWebSockets {
@@ -90,27 +85,5 @@ func (r *resolver) failCgroupV1(spec *bool) {
 		r.add(v1alpha1.ReasonVersionUnsupported, "kubelet.failCgroupV1", fmt.Sprint(*spec), "the kubelet has this field since 1.31: remove it")
 	case or(spec, !below(k.Version, "1.35.0")) && k.Version != nil && r.in.Facts.Cgroup == "v1":
 		r.add(v1alpha1.ReasonVersionUnsupported, "kubelet.failCgroupV1", "", "this node runs on cgroup v1, where kubelet %s does not start (KEP-5573, SB028): boot it with systemd.unified_cgroup_hierarchy=1, or set kubelet.failCgroupV1: false", k.Version)
-	}
-}
-
-// registration checks labels and taints: they end up in one flag, joined by commas.
-func (r *resolver) registration(spec v1alpha1.NodeRegistration) {
-	k := &r.node.Kubelet
-	k.Labels = map[string]string{}
-	for _, key := range state.SortedKeys(spec.Labels) {
-		value := string(spec.Labels[key])
-		if errs := append(validation.IsQualifiedName(key), validation.IsValidLabelValue(value)...); len(errs) > 0 {
-			r.invalid("node.labels", key+"="+value, "not a label: %s", strings.Join(errs, "; "))
-			continue
-		}
-		k.Labels[key] = value
-	}
-	for i, t := range spec.Taints {
-		field := fmt.Sprintf("node.taints[%d]", i)
-		if errs := append(validation.IsQualifiedName(t.Key), validation.IsValidLabelValue(string(t.Value))...); len(errs) > 0 {
-			r.invalid(field, t.Key+"="+string(t.Value), "not a taint: %s", strings.Join(errs, "; "))
-		}
-		r.oneOf(field+".effect", string(t.Effect), "NoSchedule", "PreferNoSchedule", "NoExecute")
-		k.Taints = append(k.Taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -204,8 +203,6 @@ type CRIDockerd struct {
 // Kubelet has the settings of the kubelet.
 type Kubelet struct {
 	Program
-	Labels map[string]string
-	Taints []corev1.Taint
 	// Address it serves on.
 	Address netip.Addr
 	// ClientCA is PEM; empty means Kubernetes.CA.

@@ -277,12 +277,6 @@ func TestInjectedTextIsRefused(t *testing.T) {
 		"kubernetes.apiServer": func(s string) func(*testing.T, *resolve.Input) {
 			return node(func(n *v1alpha1.NodeConfigSpec) { n.Kubernetes.APIServer = "https://" + s })
 		},
-		"node.labels": func(s string) func(*testing.T, *resolve.Input) {
-			return node(func(n *v1alpha1.NodeConfigSpec) { n.Node.Labels["disk"] = v1alpha1.LabelValue(s) })
-		},
-		"node.taints[0]": func(s string) func(*testing.T, *resolve.Input) {
-			return node(func(n *v1alpha1.NodeConfigSpec) { n.Node.Taints[0].Value = v1alpha1.LabelValue(s) })
-		},
 		"sysctls.net.core.x": func(s string) func(*testing.T, *resolve.Input) {
 			return node(func(n *v1alpha1.NodeConfigSpec) { n.Sysctls["net.core.x"] = v1alpha1.SysctlValue(s) })
 		},
