@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -142,6 +143,9 @@ func askPermit(ctx context.Context, plan v1alpha1.PlanHash, nodes ...string) {
 			g.Expect(env.Client.Get(ctx, name(n), state)).To(Succeed())
 			state.Status.ObservedGeneration = state.Generation
 			state.Status.Pending = &v1alpha1.PendingPlan{Plan: plan, Disruption: "Recreate", Message: "docker0", Since: metav1.Now()}
+			meta.SetStatusCondition(&state.Status.Conditions, metav1.Condition{
+				Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForPermit, Message: "docker0",
+			})
 			g.Expect(env.Client.Status().Update(ctx, state)).To(Succeed())
 		}).Should(Succeed())
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
@@ -143,11 +145,13 @@ func next(n *v1alpha1.NodeState, e Evidence, policy v1alpha1.DrainPolicy) (Permi
 // and not about an assignment that has been replaced meanwhile.
 func current(n *v1alpha1.NodeState) bool { return n.Status.ObservedGeneration == n.Generation }
 
-// down is 1 for a node that asks and is broken. One that has not acknowledged its assignment is
-// not: it waits for the permit to do so, and runs.
+// down is 1 for a node that asks and is broken. One that is not ready merely because it waits, or that
+// has not acknowledged its assignment for that reason, is not: it runs.
 func (in PermitInput) down(n *v1alpha1.NodeState) int {
 	e := in.Evidence[n.Name]
-	if e.Down != "" || e.standing(n) == NotReady {
+	ready := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionReady)
+	waits := ready != nil && ready.Reason == v1alpha1.ReasonWaitingForPermit
+	if e.Down != "" || e.standing(n) == NotReady && !waits {
 		return 1
 	}
 	return 0

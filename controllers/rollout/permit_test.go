@@ -29,6 +29,9 @@ func asking(plan v1alpha1.PlanHash) func(*v1alpha1.NodeState) {
 	}
 }
 
+// waiting is what an agent says of itself while it does.
+var waiting = with(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPermit, "docker0: the manager drains the node first")
+
 func permitted(plan v1alpha1.PlanHash) func(*v1alpha1.NodeState) {
 	return func(n *v1alpha1.NodeState) { n.Spec.Permit = plan }
 }
@@ -203,6 +206,11 @@ func TestPermits(t *testing.T) {
 			nil, nil, false,
 			[]string{"drain z"},
 			0,
+		},
+		{
+			"a node that is not ready only because it waits is not broken",
+			[]*v1alpha1.NodeState{node("x", assignedTo(newSpec), acknowledging, notReady), node("a", assignedTo(newSpec), acknowledging, waiting, asking(planA))},
+			nil, nil, false, nil, 0,
 		},
 		{
 			"many broken nodes that ask are still taken one at a time",
