@@ -85,8 +85,11 @@ func TestComponentWaitsForItsCertificateAndStartsWhenItAppears(t *testing.T) {
 	a.run(t)
 	a.Assign(assignment(t, 1, nil))
 	p := a.next(t)
-	if p.Agrees() || !strings.Contains(p.Results.Err().Error(), "kube-proxy.service: it waits for "+resolve.PathKubeProxyClient) {
-		t.Fatalf("kube-proxy without a certificate: %v", p.Results.Err())
+	if err := p.Results.Err(); p.Agrees() || err != nil {
+		t.Fatalf("kube-proxy without a certificate: agrees %v, failure %v; want it to wait, which is neither", p.Agrees(), err)
+	}
+	if c := ready(p); c.Reason != v1alpha1.ReasonWaiting || !strings.Contains(c.Message, "kube-proxy.service: it waits for "+resolve.PathKubeProxyClient) {
+		t.Errorf("Ready is %+v", c)
 	}
 	if got := f.Unit("kubelet.service").Activity; got != "active" {
 		t.Errorf("the kubelet, which has what it needs, is %s", got)

@@ -208,7 +208,7 @@ var _ = Describe("A node's agent", func() {
 		}).Should(Succeed())
 		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonNodesFailed, message)
 		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Kubelet = nil })
-		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "units are active")
+		nodeSays(ctx, "node-a", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "its components are healthy")
 		Expect(a.fake.Jobs("kubelet.service")).To(HaveLen(jobs))
 	})
 

@@ -133,7 +133,8 @@ func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason strin
 	}
 	for _, name := range append([]string{want.Maker}, want.Users...) {
 		if seen := b.observed.Units[name]; running(seen) {
-			if why := cmp.Or(b.unitBlocked(name, seen), b.awaits(b.desired.Units[name])); why != "" {
+			awaits, _ := b.awaits(b.desired.Units[name])
+			if why := cmp.Or(b.unitBlocked(name, seen), awaits); why != "" {
 				return name + " could not be started again: " + why, false
 			}
 		}

@@ -150,7 +150,7 @@ func (b *builder) run(name string, want, unit state.Unit) {
 			if unit.Activity == state.Activating {
 				// What comes after it in the chain waits; nothing is done to the unit itself.
 				s.Action, s.Reason, s.Inputs = Start, "still starting", nil
-				s.Blocked = "it is still starting: systemctl status " + name + " says what it waits for"
+				s.Blocked, s.Waits = "it is still starting: systemctl status "+name+" says what it waits for", true
 				break
 			}
 			return
@@ -170,7 +170,7 @@ func (b *builder) run(name string, want, unit state.Unit) {
 		}
 	}
 	if s.Blocked == "" {
-		s.Blocked = b.awaits(want)
+		s.Blocked, s.Waits = b.awaits(want)
 	}
 	b.add(s, b.unitNeeds(name, want)...)
 }
@@ -187,17 +187,17 @@ func (b *builder) reads(name string, want state.Unit) []Candidate {
 	return read
 }
 
-// awaits says which file of somebody else's keeps the unit from being started.
-func (b *builder) awaits(want state.Unit) string {
+// awaits says which file of somebody else's keeps the unit from being started, and whether it will come.
+func (b *builder) awaits(want state.Unit) (blocked string, waits bool) {
 	for _, path := range want.Awaits {
 		if why, unknown := b.observed.Unknown[state.Ref{Kind: state.KindFile, Name: path}]; unknown {
-			return fmt.Sprintf("it waits for %s, which cannot be looked at: %s", path, why)
+			return fmt.Sprintf("it waits for %s, which cannot be looked at: %s", path, why), false
 		}
 		if !b.observed.Awaited[path] {
-			return fmt.Sprintf("it waits for %s, which is not there yet", path)
+			return fmt.Sprintf("it waits for %s, which is not there yet", path), true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // forgetPending drops a start that was asked for and is not wanted any more.

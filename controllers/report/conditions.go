@@ -76,8 +76,11 @@ func preparedVerdict(p *Pass) verdict {
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConfigRefused, failures(p.Results)}
 	case p.failed() > 0:
 		return verdict{metav1.ConditionFalse, failedReason(p.Results), failures(p.Results)}
-	case p.Waits():
+	case p.Waits() && p.Remaining.Asks != nil:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForPermit, p.Remaining.Asks.Message + ": the manager drains the node first"}
+	case p.Waits():
+		s := p.waiting()
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaiting, fmt.Sprintf("%s: %s", s.Target, s.Blocked)}
 	case p.Desired.Partial || p.Remaining.Installs():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInstalling, installing(p)}
 	case len(p.Remaining.Steps) > 0:
@@ -127,8 +130,10 @@ func reconcilingVerdict(p *Pass) *verdict {
 		return nil
 	case p.Err != nil || p.failed() > 0:
 		return &verdict{metav1.ConditionTrue, failedReason(p.Results), "trying again"}
-	case p.Waits():
+	case p.Waits() && p.Remaining.Asks != nil:
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonWaitingForPermit, "goes on with the manager's permit"}
+	case p.Waits():
+		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonWaiting, "goes on when that is there"}
 	case p.Desired.Partial || p.Remaining.Installs():
 		return &verdict{metav1.ConditionTrue, v1alpha1.ReasonInstalling, installing(p)}
 	case len(p.Remaining.Steps) > 0:

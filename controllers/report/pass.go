@@ -53,17 +53,20 @@ func (p *Pass) Agrees() bool {
 	return p.Revision != "" && p.Stall == nil && p.Err == nil && !p.Desired.Partial && p.failed() == 0 && len(p.Remaining.Steps) == 0
 }
 
-// Waits is true when all that remains waits for the manager's permit.
+// Waits is true when nothing failed and steps wait for somebody else: the manager's permit, a
+// certificate, a unit that is still starting.
 func (p *Pass) Waits() bool {
-	if p.Err != nil || p.failed() > 0 || p.Remaining.Asks == nil {
-		return false
-	}
+	return p.Err == nil && p.failed() == 0 && p.waiting() != nil
+}
+
+// waiting is the first step that waits; nil for none.
+func (p *Pass) waiting() *plan.Step {
 	for i := range p.Remaining.Steps {
 		if s := &p.Remaining.Steps[i]; s.Waits {
-			return true
+			return s
 		}
 	}
-	return false
+	return nil
 }
 
 // Changed is true when a step was taken, or deferred.

@@ -81,8 +81,8 @@ func TestConditions(t *testing.T) {
 			refused.Err = &host.RefusedError{Path: "/b", Program: "/usr/bin/kubelet", Words: "no such gate", Cure: "correct it"}
 			p.Results = apply.Results{refused, result(apply.Skipped, "/c")}
 		}, []string{
-			"CRIHealthy=True UnitActive", "DockerHealthy=True UnitActive", "FlannelHealthy=True UnitActive",
-			"KubeProxyHealthy=True UnitActive", "KubeletHealthy=True UnitActive",
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=False ConfigRefused", "Ready=False ConfigRefused", "Stalled=True ConfigRefused",
 		}},
 		{"did not hold", "a step that succeeded and is to be done again", func(p *report.Pass) {
@@ -107,6 +107,14 @@ func TestConditions(t *testing.T) {
 			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
 			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
 			"Prepared=False WaitingForPermit", "Ready=False WaitingForPermit", "Reconciling=True WaitingForPermit",
+		}},
+		{"waits for a file", "a certificate that is not approved yet is no failure either", func(p *report.Pass) {
+			p.Results = apply.Results{result(apply.Waiting, "/a")}
+			p.Remaining = plan.Plan{Steps: []plan.Step{{Action: plan.Start, Waits: true, Blocked: "it waits for x.pem"}}}
+		}, []string{
+			"CRIHealthy=True Healthy", "DockerHealthy=True Healthy", "FlannelHealthy=True Healthy",
+			"KubeProxyHealthy=True Healthy", "KubeletHealthy=True Healthy",
+			"Prepared=False Waiting", "Ready=False Waiting", "Reconciling=True Waiting",
 		}},
 		{"failed while waiting", "a failure counts more than what waits", func(p *report.Pass) {
 			p.Results = apply.Results{result(apply.Waiting, "/a"), result(apply.Failed, "/b")}
