@@ -47,6 +47,7 @@ func accidents() {
 	})
 
 	It("follows a lease that moved: drains the node, rebuilds docker0, and lets pods back (SB009)", func(ctx context.Context) {
+		needsEtcd()
 		old := subnet(ctx, node)
 		made.loseLease(ctx, node, old)
 		stage("a lease that moved followed (SB009)", func() {
@@ -63,6 +64,7 @@ func accidents() {
 	})
 
 	It("reports a lease that belongs to no node (SB009)", func(ctx context.Context) {
+		needsEtcd()
 		etcd := made.etcd(ctx)
 		const key = flannelPrefix + "/subnets/172.30.250.0-24"
 		_, err := etcd.Put(ctx, key, `{"PublicIP":"10.64.3.60","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}}`)

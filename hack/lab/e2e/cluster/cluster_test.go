@@ -37,7 +37,7 @@ func joining() {
 	})
 
 	It("has Ready nodes within about a minute of joining", func(ctx context.Context) {
-		made.applyCluster(ctx, "Etcd")
+		made.applyCluster(ctx, subnetManager())
 		arguments := made.joinArguments(ctx)
 		var all sync.WaitGroup
 		var mu sync.Mutex
@@ -65,6 +65,12 @@ func joining() {
 			Expect(bridge(ctx, h.Name)).To(Equal(leased))
 			Expect(seen).NotTo(HaveKey(leased))
 			seen[leased] = h.Name
+		}
+	})
+
+	It("has flannel speak over the cluster's network, not over the public one (SB007)", func(ctx context.Context) {
+		for _, h := range hosts(ctx) {
+			Expect(host(ctx, h.Name, "ip", "-details", "link", "show", "flannel.1")).To(ContainSubstring("local " + h.Address))
 		}
 	})
 

@@ -55,6 +55,7 @@ func identities() {
 	})
 
 	It("keeps flannel's certificate from what the API server has in etcd", func(ctx context.Context) {
+		needsEtcd()
 		etcd := made.etcd(ctx)
 		found, err := etcd.Get(ctx, flannelPrefix+"/config")
 		Expect(err).NotTo(HaveOccurred())
