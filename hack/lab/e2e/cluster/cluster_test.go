@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -75,10 +76,12 @@ func joining() {
 	})
 
 	It("says so where a user looks", func(ctx context.Context) {
-		Eventually(func() string { return made.kubectl(ctx, "get", "nodeconfig", "workers") }).Should(ContainSubstring("True"))
+		n := len(hosts(ctx))
+		Eventually(func() string { return made.kubectl(ctx, "get", "nodeconfig", "workers") }).
+			Should(ContainSubstring(fmt.Sprintf("%d of %d nodes ready", n, n)))
 		made.kubectl(ctx, "wait", "--for=condition=Ready", "nodeconfig/workers", "networkconfig/default", "--timeout=60s")
 		labels := made.kubectl(ctx, "get", "nodes", "-l", "example.com/pool=workers", "-o", "name")
-		Expect(strings.Fields(labels)).To(HaveLen(len(hosts(ctx))))
+		Expect(strings.Fields(labels)).To(HaveLen(n))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,7 +35,9 @@ func pods() {
 				host(ctx, h.Name, "docker", "load", "--quiet", "--input", "/srv/images/"+archive+".tar")
 			}
 		}
-		made.kubectl(ctx, "apply", "-f", "testdata/coredns.yaml")
+		coredns, err := filepath.Abs("testdata/coredns.yaml")
+		succeed(err)
+		made.kubectl(ctx, "apply", "-f", coredns)
 		for _, h := range hosts(ctx) {
 			made.runPod(ctx, h.Name)
 			made.serve(ctx, "only-"+h.Name, corev1.ServiceTypeClusterIP, map[string]string{"on": h.Name})
