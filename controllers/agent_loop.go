@@ -108,7 +108,7 @@ func (a *Agent) Assigned() *Assignment {
 func (a *Agent) Init() error {
 	a.wake = make(chan struct{}, 1)
 	a.Pipeline.Watch = a.watch
-	a.Pipeline.Progress = a.Report
+	a.Pipeline.Progress = func(p report.Pass) { a.Report(p) } // Report is set later, when the API is known
 	a.Pipeline.Keep = a.Cache.Save
 	kept, facts, err := a.Cache.Load()
 	if err != nil {

@@ -47,9 +47,14 @@ const (
 type HairpinMode string
 
 const (
+	// HairpinPromiscuousBridge makes docker0 promiscuous.
 	HairpinPromiscuousBridge HairpinMode = "PromiscuousBridge"
-	HairpinVeth              HairpinMode = "HairpinVeth"
-	HairpinNone              HairpinMode = "None"
+	// HairpinVeth lets docker0 send packets back to the port that they came
+	// from. dockerd sets it for each container, for which its userland proxy is
+	// turned off; host ports are then iptables rules alone.
+	HairpinVeth HairpinMode = "HairpinVeth"
+	// HairpinNone leaves docker0 as it is.
+	HairpinNone HairpinMode = "None"
 )
 
 // Rules stay within CEL's cost limits of Kubernetes 1.31: string(int) and string(cidr) count as
@@ -141,8 +146,11 @@ type NetworkConfigSpec struct {
 	// +optional
 	ReversePathFilter *ReversePathFilter `json:"reversePathFilter,omitempty"`
 
-	// hairpin lets a pod reach itself through its own Service (SB011). Default:
-	// PromiscuousBridge.
+	// hairpin lets a pod reach itself through its own Service (SB011).
+	// PromiscuousBridge, the kubelet's default of 2017, does not work for
+	// Services on Linux 6.9 and later, where a promiscuous bridge forgets the
+	// connection of what it hands up (kernel commit 751de2012eaf). Default:
+	// HairpinVeth.
 	// +optional
 	Hairpin *HairpinMode `json:"hairpin,omitempty"`
 

@@ -19,8 +19,10 @@ func newSeedTokenCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
 		Short: "Make, list and delete the tokens by which nodes join",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  seedbed seed token create --labels role=worker --data-dir ./seed
+  seedbed seed token list --data-dir ./seed`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newSeedTokenCreateCommand(), newSeedTokenListCommand(), newSeedTokenDeleteCommand())
 	return c

@@ -31,7 +31,7 @@ func addChain(host state.Host, n resolve.Node) {
 	}
 	if unit, ok := host.Units[resolve.UnitDocker]; ok {
 		unit.Command.HasNot = map[string]string{}
-		for key := range daemonConfig(n.Docker) {
+		for key := range daemonConfig(n) {
 			for _, flag := range resolve.DockerFlags(key) {
 				unit.Command.HasNot[flag] = key
 			}

@@ -13,7 +13,7 @@ import (
 
 func renderDocker(n resolve.Node) (state.Host, error) {
 	host := state.New()
-	daemon := daemonConfig(n.Docker)
+	daemon := daemonConfig(n)
 	content, err := jsonFile(daemon)
 	if err != nil {
 		return host, err
@@ -40,7 +40,8 @@ func renderDocker(n resolve.Node) (state.Host, error) {
 
 // daemonConfig is daemon.json. Address and MTU of the bridge are not in it: they are flannel's
 // lease, on the command line, and dockerd does not start when a key is in both (SB015).
-func daemonConfig(d resolve.Docker) map[string]any {
+func daemonConfig(n resolve.Node) map[string]any {
+	d := n.Docker
 	mirrors := d.RegistryMirrors
 	if mirrors == nil {
 		// An empty list, not an absent key: dockerd keeps its mirrors over a reload without the key.
@@ -57,6 +58,10 @@ func daemonConfig(d resolve.Docker) map[string]any {
 	}
 	if len(d.LogOptions) > 0 {
 		ours["log-opts"] = d.LogOptions
+	}
+	if _, free := d.DaemonConfig["userland-proxy"]; !free && n.Network.Hairpin == v1alpha1.HairpinVeth {
+		// Without its proxy dockerd sets hairpin mode on each container's port as it makes it (SB011).
+		ours["userland-proxy"] = false
 	}
 	for key, value := range d.DaemonConfig {
 		if _, set := ours[key]; !set {

@@ -38,7 +38,7 @@ func (r *resolver) network() {
 	r.backend(orZero(spec.Backend))
 	n.Masquerade = or(spec.Masquerade, v1alpha1.MasqueradeClusterCIDR)
 	r.oneOf("network.masquerade", string(n.Masquerade), "None", "ClusterCIDR", "All")
-	n.Hairpin = or(spec.Hairpin, v1alpha1.HairpinPromiscuousBridge)
+	n.Hairpin = or(spec.Hairpin, v1alpha1.HairpinVeth)
 	r.oneOf("network.hairpin", string(n.Hairpin), "PromiscuousBridge", "HairpinVeth", "None")
 }
 

@@ -128,7 +128,7 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 	want := defaults{
 		IP: "198.51.100.20", Interface: "enp1s0", SubnetLength: 24,
 		Backend:    resolve.Backend{Type: "VXLAN", VNI: 1, Port: 8472},
-		Masquerade: "ClusterCIDR", Hairpin: "PromiscuousBridge", Forward: "ACCEPT",
+		Masquerade: "ClusterCIDR", Hairpin: "HairpinVeth", Forward: "ACCEPT",
 		Downloads: 3, LiveRestore: true, IPForward: true, Cgroup: "systemd", LogDriver: "json-file", DataRoot: "/var/lib/docker",
 		LogOptions: map[string]string{"max-size": "100m", "max-file": "3"}, Pause: "registry.k8s.io/pause:3.10",
 		MaxPods: 110, PerCore: 32768, ConntrackMin: 131072, Mode: "IPTables", KubeletBind: "198.51.100.20", KubeProxyBind: "198.51.100.20",

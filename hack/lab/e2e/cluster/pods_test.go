@@ -84,7 +84,7 @@ func pods() {
 		reaches(ctx, from.Name, fmt.Sprintf("http://%s:%d/hostname", to.Address, hostPort), podOn(to.Name))
 	}))
 	It("serves kubectl exec and logs", each(func(ctx context.Context, from, _ lab.Host) {
-		Expect(made.kubectl(ctx, "exec", podOn(from.Name), "--", "/agnhost", "--help")).To(ContainSubstring("agnhost"))
+		Expect(made.kubectl(ctx, "exec", podOn(from.Name), "--", "/agnhost", "--help")).To(ContainSubstring("netexec"))
 		Eventually(func() (string, error) { return made.tryKubectl(ctx, "logs", podOn(from.Name)) }).Should(ContainSubstring("HTTP server"))
 	}))
 	It("resolves names of Services in pods (SB010)", func(ctx context.Context) {
