@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"seedbed.dev/seedbed/hack/lab/internal/control"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
 	"seedbed.dev/seedbed/hack/lab/internal/supervisor"
@@ -123,9 +121,7 @@ func (s *starter) giveUp(leash *os.File) error {
 	// Cleaning up takes the lock, which so far is ours.
 	err := errors.Join(leash.Close(), s.lock.Close())
 	if state, read := readState(s.lab); read == nil {
-		if killed := unix.Kill(state.Watcher, unix.SIGTERM); !errors.Is(killed, unix.ESRCH) {
-			err = errors.Join(err, killed)
-		}
+		err = errors.Join(err, stop(state))
 	}
 	return errors.Join(err, clean(ctx, s.lab))
 }
