@@ -185,6 +185,43 @@ func TestLeaveThatKeepsTheHostTakesOnlyTheAgentAway(t *testing.T) {
 	}
 }
 
+func TestHostThatWasKeptJoinsAgainAndCanStillBePutBack(t *testing.T) {
+	f, s, before := member(t)
+	n, _ := node(f)
+	if err := n.Leave(t.Context(), LeaveOptions{Keep: true}); err != nil {
+		t.Fatal(err)
+	}
+	kept := leftovers(f)
+	s.deny = "not today"
+	if err := n.Join(t.Context(), s.request(t)); err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(kept, leftovers(f)); diff != "" {
+		t.Errorf("a join that failed changed the host (-before +after):\n%s", diff)
+	}
+	s.deny = ""
+	f.RefuseUnit(resolve.UnitAgent, "failed")
+	if err := n.Join(t.Context(), s.request(t)); err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(kept, leftovers(f)); diff != "" {
+		t.Errorf("a join that failed late changed the host (-before +after):\n%s", diff)
+	}
+	f.RefuseUnit(resolve.UnitAgent, "")
+	if err := n.Join(t.Context(), s.request(t)); err != nil {
+		t.Fatal(err)
+	}
+	if f.Unit(resolve.UnitKubelet).Activity != state.Active {
+		t.Error("the kubelet was stopped")
+	}
+	if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+		t.Errorf("not as before (-before +after):\n%s", diff)
+	}
+}
+
 func TestKubeletThatHadCredentialsBeforeKeepsThem(t *testing.T) {
 	f := bare()
 	f.AddSysctl("net.ipv4.ip_forward", "0")
