@@ -107,8 +107,8 @@ func (p *Pipeline) converge(ctx context.Context, pass *report.Pass, at steering)
 	if pass.Plan.Installs() || pass.Desired.Partial {
 		before := enforced
 		enforced, first = p.install(ctx, pass, at)
-		if pass.Err == nil && enforced != before {
-			pass.Err = p.keep(enforced, before)
+		if pass.Err == nil {
+			pass.Err = p.keep(enforced, before) // the facts may be new as well
 		}
 		if pass.Err != nil {
 			pass.Results = first

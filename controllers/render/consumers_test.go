@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -88,13 +89,17 @@ func (c *consumed) readFile(t *testing.T, p string, f state.File) {
 				c.tokens[user] = auth.Token
 			}
 		}
+	case path.Base(p) == resolve.WaitDropInName:
+		err = readCondition(p, f.Content)
+	case strings.HasSuffix(p, ".sources"):
+		err = readSources(f.Content)
 	case state.IsUnitFile(p):
 		c.readUnit(t, p, f.Content)
 	}
 	if err != nil {
 		t.Errorf("file %s: its consumer refuses it: %v", p, err)
 	}
-	if comments := !strings.HasSuffix(p, ".json") && !strings.HasSuffix(p, ".crt") && !strings.HasSuffix(p, ".key"); comments && !bytes.HasPrefix(f.Content, []byte(header)) {
+	if comments := !strings.HasSuffix(p, ".json") && !strings.HasSuffix(p, ".crt") && !strings.HasSuffix(p, ".key") && !strings.HasSuffix(p, ".asc"); comments && !bytes.HasPrefix(f.Content, []byte(header)) {
 		t.Errorf("file %s does not say that Seedbed manages it", p)
 	}
 }
@@ -104,6 +109,39 @@ func (c *consumed) checkKubeconfig(t *testing.T, p, current string, clusters, us
 	if current != "cluster" || clusters != 1 || users != 1 {
 		t.Errorf("file %s: context %q, %d clusters, %d users", p, current, clusters, users)
 	}
+}
+
+// readCondition reads what keeps a component from being started: conditions alone, in [Unit].
+func readCondition(p string, content []byte) error {
+	options, err := unit.DeserializeOptions(bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	for _, o := range options {
+		if o.Section != "Unit" || o.Name != "ConditionPathExists" || !strings.HasPrefix(o.Value, "|"+resolve.UnitFolder+"/") || strings.Contains(o.Value, path.Base(p)) {
+			return fmt.Errorf("[%s] %s=%s", o.Section, o.Name, o.Value)
+		}
+	}
+	return nil
+}
+
+// readSources reads one paragraph of deb822(5): each field once, without continued lines.
+func readSources(content []byte) error {
+	fields := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if _, twice := fields[name]; !ok || twice || strings.ContainsAny(name, " \t") {
+			return fmt.Errorf("line %q", line)
+		}
+		fields[name] = value
+	}
+	if _, signed := fields["Signed-By"]; signed == (fields["Trusted"] == "yes") {
+		return fmt.Errorf("signed and trusted, or neither: %v", fields)
+	}
+	return nil
 }
 
 // directives that this package writes. A line that turns up besides them was injected.

@@ -41,8 +41,11 @@ func renderInstall(n resolve.Node) (state.Host, error) {
 // repositoryFiles: sources.list(5) in its deb822 form, or a .repo file (dnf.conf(5)). An Apt
 // repository's index is signed, and with Dnf each package.
 func repositoryFiles(host state.Host, manager v1alpha1.PackageManager, r resolve.Repository) error {
+	if strings.Contains(r.Name, "/") {
+		return fmt.Errorf("repository %q: not the name of a file", r.Name)
+	}
 	for _, text := range append([]string{r.Name, r.BaseURL, r.Suite}, r.Components...) {
-		if strings.ContainsAny(text, "/ \t") && text == r.Name || oneLine(text) != nil || strings.ContainsAny(text, " \t") {
+		if oneLine(text) != nil || strings.ContainsAny(text, " \t") {
 			return fmt.Errorf("repository %q: %q is not one word", r.Name, text)
 		}
 	}

@@ -54,6 +54,17 @@ func dump(h state.Host) string {
 			fmt.Fprintf(&out, "awaits %s\n", path)
 		}
 	}
+	for _, name := range state.SortedKeys(h.Packages) {
+		p := h.Packages[name]
+		fmt.Fprintf(&out, "==> package %s %s\n", name, p.Digest())
+		for _, need := range p.Needs {
+			fmt.Fprintf(&out, "needs %s\n", need)
+		}
+	}
+	for _, path := range state.SortedKeys(h.Binaries) {
+		b := h.Binaries[path]
+		fmt.Fprintf(&out, "==> binary %s %s from %s\n", path, b.Digest(), b.URL)
+	}
 	for _, name := range state.SortedKeys(h.Modules) {
 		fmt.Fprintf(&out, "==> module %s\n", name)
 	}

@@ -85,8 +85,8 @@ func (r *resolver) assumed(name v1alpha1.ComponentName) *version.Version {
 // something is to be installed: it may then be right afterwards.
 func (r *resolver) missing() (Errors, bool) {
 	for _, e := range r.list {
-		wrongProgram := e.Reason == v1alpha1.ReasonComponentMissing || e.Reason == v1alpha1.ReasonVersionUnsupported
-		if !wrongProgram || e.Field == "kubernetes.version" {
+		wrong := e.Reason == v1alpha1.ReasonComponentMissing || e.Reason == v1alpha1.ReasonVersionUnsupported
+		if !wrong || !strings.HasPrefix(e.Field, "facts.components.") {
 			return nil, false
 		}
 	}
@@ -113,13 +113,16 @@ func (r *resolver) kubernetesVersions() {
 	if want.LessThan(version.MajorMinor(1, 29)) {
 		r.add(v1alpha1.ReasonVersionUnsupported, "kubernetes.version", r.in.Revision.Node.Kubernetes.Version, "too old for a present-day API server: use v1.29.0 or later")
 	}
-	for name, v := range map[v1alpha1.ComponentName]*version.Version{
-		v1alpha1.ComponentKubelet:   r.node.Kubelet.Version,
-		v1alpha1.ComponentKubeProxy: r.node.KubeProxy.Version,
+	for name, program := range map[v1alpha1.ComponentName]*Program{
+		v1alpha1.ComponentKubelet:   &r.node.Kubelet.Program,
+		v1alpha1.ComponentKubeProxy: &r.node.KubeProxy.Program,
 	} {
-		if v != nil && (v.Major() != want.Major() || v.Minor() != want.Minor()) {
+		if v := program.Version; v != nil && (v.Major() != want.Major() || v.Minor() != want.Minor()) {
 			r.add(v1alpha1.ReasonVersionUnsupported, factsField(name)+".version", "v"+v.String(), "kubernetes.version is %s, another minor version: install that one on the node, or change kubernetes.version",
 				r.in.Revision.Node.Kubernetes.Version)
+			if r.installs() {
+				program.Version = want // what else is checked is about the one that will be there
+			}
 		}
 	}
 }

@@ -66,6 +66,9 @@ func (r *resolver) extraArgs(field string, args []v1alpha1.Argument, set flagSet
 // owners (SB015); a word that comes from an environment file is dropped, since what it holds
 // cannot be checked (SB024), and text that only systemd can fill in is refused; all else stays.
 func (r *resolver) packageArgs(name v1alpha1.ComponentName, set flagSet) []string {
+	if _, downloaded := r.binaryOf(name); downloaded {
+		return nil
+	}
 	field := factsField(name) + ".execStart"
 	var words []string
 	for _, c := range r.in.Facts.Components {

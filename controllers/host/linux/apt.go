@@ -33,11 +33,12 @@ var aptOptions = []string{
 
 // apt is host.Packages on apt and dpkg.
 type apt struct {
-	// root is where the host's files are, "" for this machine; options name it to apt.
-	root     string
-	options  []string
-	database *dpkgDatabase
-	locks    locks
+	// root is where the host's files are, "" for this machine; options name it to apt, and dpkgOptions
+	// to dpkg.
+	root                 string
+	options, dpkgOptions []string
+	database             *dpkgDatabase
+	locks                locks
 
 	mu sync.Mutex
 	// refreshedAll is when the host's own repositories were last refreshed.
@@ -146,10 +147,7 @@ func (a *apt) resume(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 	defer cancel()
-	args := []string{"--force-confdef", "--force-confold", "--configure", "--pending"}
-	if a.root != "" {
-		args = append([]string{"--root=" + a.root}, args...)
-	}
+	args := slices.Concat(a.dpkgOptions, []string{"--force-confdef", "--force-confold", "--configure", "--pending"})
 	if _, _, err := runAs(ctx, quietly, dpkg, args...); err != nil {
 		return packageError(v1alpha1.ReasonPackageManagerInterrupted, "packages: finish what was cut off: %w", err)
 	}

@@ -54,6 +54,8 @@ type testPackage struct {
 	fields string
 	// files by path; those below /etc are configuration files.
 	files map[string]string
+	// postinst is a script that dpkg runs once the package is unpacked.
+	postinst string
 }
 
 var contractPackages = []testPackage{
@@ -79,9 +81,13 @@ func aptRoot(t *testing.T, repository string) (a *apt, root string) {
 	plant(t, root, dpkgStatus, state.File{Mode: 0o644})
 	a = newApt(root, []string{
 		"-o", "Dir=" + root, "-o", "Dir::State::status=" + filepath.Join(root, dpkgStatus),
-		"-o", "Dpkg::Options::=--root=" + root, "-o", "Dpkg::Options::=--log=" + filepath.Join(root, "/var/log/dpkg.log"),
-		"-o", "APT::Sandbox::User=root", "-o", "Dpkg::Options::=--force-unsafe-io",
+		"-o", "APT::Sandbox::User=root",
 	})
+	// Scripts would want a shell in the root.
+	a.dpkgOptions = []string{"--root=" + root, "--log=" + filepath.Join(root, "/var/log/dpkg.log"), "--force-unsafe-io", "--force-script-chrootless"}
+	for _, option := range a.dpkgOptions {
+		a.options = append(a.options, "-o", "Dpkg::Options::="+option)
+	}
 	a.locks.wait = 300 * time.Millisecond
 	plant(t, root, resolve.PathAptSources+"test.sources", state.File{Mode: 0o644, Content: []byte("Types: deb\nURIs: file:" + repository + "\nSuites: ./\nTrusted: yes\n")})
 	return a, root
@@ -115,6 +121,9 @@ func addPackages(t *testing.T, repository string, packages ...testPackage) {
 		}
 		if conffiles != "" {
 			plant(t, build, "/DEBIAN/conffiles", state.File{Mode: 0o644, Content: []byte(conffiles)})
+		}
+		if p.postinst != "" {
+			plant(t, build, "/DEBIAN/postinst", state.File{Mode: 0o755, Content: []byte(p.postinst)})
 		}
 		command(t, "/", "dpkg-deb", "--root-owner-group", "--build", build, filepath.Join(repository, p.name+"_"+p.version+"_all.deb"))
 	}

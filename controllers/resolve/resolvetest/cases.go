@@ -22,7 +22,7 @@ import (
 var testdata embed.FS
 
 // Cases are the names that Load knows.
-var Cases = []string{"guide", "minimal", "full"}
+var Cases = []string{"guide", "minimal", "full", "install"}
 
 // The secrets of the case "full". Each is unlike any other text, so that a test can look for it
 // where it must not be.
@@ -80,6 +80,7 @@ func Secrets(t testing.TB) map[v1alpha1.SecretKeyReference]state.Sensitive {
 		{"bootstrap", "token"}:                    Token + "\n",
 		{"proxy", "url"}:                          ProxyURL + "\n",
 		{"motd", "text"}:                          FileSecret,
+		{"docker-key", "key.asc"}:                 "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ0\n-----END PGP PUBLIC KEY BLOCK-----\n",
 	} {
 		secrets[v1alpha1.SecretKeyReference{Name: ref[0], Key: ref[1]}] = state.NewSensitive([]byte(content))
 	}
