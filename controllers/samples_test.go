@@ -220,12 +220,31 @@ func snapshot(t testing.TB, root string, stamps bool) map[string]string {
 	return seen
 }
 
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// fromMirror gives each binary the content that serve puts somewhere: its own path.
+func fromMirror(desired state.Host, serve func(path string) (url string)) {
+	for path, b := range desired.Binaries {
+		b.URL, b.SHA256 = serve(path), state.Hash([]byte(path))
+		desired.Binaries[path] = b
+	}
+}
+
 func TestEverySampleOnAHostRoot(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
 			root, newHost := hostRoot(t, s.input)
-			pristine := snapshot(t, root, false)
 			desired := rendered(t, s.input)
+			fromMirror(desired, func(path string) string {
+				writeTo(t, filepath.Join(root, "srv", path), path, 0o600)
+				return "file:///srv" + path
+			})
+			pristine := snapshot(t, root, false)
 
 			first := converge(t, newHost(), desired)
 			for path := range desired.Files {
@@ -274,6 +293,13 @@ func TestEverySampleOnARunningHost(t *testing.T) {
 			for _, path := range desired.AwaitedPaths() {
 				certify(f, path)
 			}
+			for name, p := range desired.Packages {
+				f.AddPackage(name, firstOf(p.Version, "1.0"), hosttest.Brings{})
+			}
+			fromMirror(desired, func(path string) string {
+				f.Serve("https://mirror"+path, []byte(path))
+				return "https://mirror" + path
+			})
 			pristine := f.Dump()
 			converge(t, f.Host(), desired)
 			if again := converge(t, f.Host(), desired); !again.Empty() {

@@ -16,8 +16,9 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.absent) || !has(self.present) || !self.present.exists(p, p.name in self.absent)",message="packages has a name under absent and under present: remove it from one of them"
 type Packages struct {
 	// repositories that the packages come from, besides those the host has
-	// already. Only these are refreshed, and only when a version that is to be
-	// installed is not known yet. Default: none.
+	// already. They are read again only when a version that is to be installed
+	// is not known; the host's own at most once an hour, when that did not help.
+	// Default: none.
 	// Example: [{"name": "docker-ce", "type": "Apt", "baseURL":
 	// "https://download.docker.com/linux/debian", "suite": "bookworm",
 	// "components": ["stable"], "gpgKeySecretRef": {"name": "docker-ce-key",

@@ -56,6 +56,8 @@ type offlineNode struct {
 	revision string
 	facts    v1alpha1.Facts
 	desired  state.Host
+	// missing is why desired is only what has to be installed first.
+	missing resolve.Errors
 	// placeholders are the Secrets whose content nobody gave.
 	placeholders []string
 }
@@ -98,8 +100,29 @@ func (in *offlineInput) node(stdin io.Reader, known secretContents) (offlineNode
 	if err != nil {
 		return offlineNode{}, fmt.Errorf("NodeConfig %s cannot be realised on %s: %w", prefix, n.name, err)
 	}
+	n.missing = resolved.Missing
 	n.desired, err = render.Render(resolved)
 	return n, err
+}
+
+// rest says, a line each, why the rest of the node can be planned only once this is installed.
+func (n offlineNode) rest() []string {
+	lines := make([]string, len(n.missing))
+	for i, e := range n.missing {
+		lines[i] = e.Error()
+	}
+	return lines
+}
+
+// sayRest tells a user that this is not all.
+func (n offlineNode) sayRest(w io.Writer, comment string) {
+	if len(n.missing) == 0 {
+		return
+	}
+	say(w, "%sThe rest can be planned once this is installed; until then:\n", comment)
+	for _, line := range n.rest() {
+		say(w, "%s  %s\n", comment, line)
+	}
 }
 
 // revision cuts the revision of the NodeConfig that governs the node.

@@ -24,7 +24,8 @@ what it costs: None, Reload, Restart, Recreate or Reboot. Nothing is changed.
 
 With --host-root the node is compared with that host root and with what Seedbed's ledger there
 says it owns, and Secrets that no file has are those the agent keeps there; without it, the node is
-compared with an empty host.`,
+compared with an empty host. Where packages or binaries bring the programs, and the facts do not
+have them yet, the plan is what has to be installed first, and says so.`,
 		Example: `  # Everything a new node needs
   seedbed plan -f config/samples/guide --facts config/samples/guide/facts/node-a.yaml
 
@@ -37,9 +38,10 @@ compared with an empty host.`,
 				return err
 			}
 			if output != outputText {
-				return encode(cmd.OutOrStdout(), output, planView{node.name, node.revision, p.Disruption(), p})
+				return encode(cmd.OutOrStdout(), output, planView{node.name, node.revision, p.Disruption(), node.rest(), p})
 			}
 			say(cmd.OutOrStdout(), "Node %s, revision %s\n%s", node.name, node.revision, p)
+			node.sayRest(cmd.OutOrStdout(), "")
 			return nil
 		},
 	}
@@ -53,6 +55,8 @@ type planView struct {
 	Node       string           `json:"node"`
 	Revision   string           `json:"revision"`
 	Disruption state.Disruption `json:"disruption"`
+	// Missing is why the rest of the node can be planned only once this is installed.
+	Missing []string `json:"missing,omitempty"`
 	plan.Plan
 }
 

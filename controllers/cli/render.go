@@ -62,6 +62,18 @@ type nodeView struct {
 	Modules  []string          `json:"modules,omitempty"`
 	Sysctls  map[string]string `json:"sysctls,omitempty"`
 	Chains   map[string]string `json:"chains,omitempty"`
+	// Packages by name: the version, with "held" where it is held, or "absent".
+	Packages map[string]string `json:"packages,omitempty"`
+	Binaries []binaryView      `json:"binaries,omitempty"`
+	// Missing is why the rest of the node can be rendered only once this is installed.
+	Missing []string `json:"missing,omitempty"`
+}
+
+type binaryView struct {
+	Path   string `json:"path"`
+	URL    string `json:"url"`
+	SHA256 string `json:"sha256"`
+	Mode   string `json:"mode"`
 }
 
 type fileView struct {
@@ -103,6 +115,14 @@ func viewOf(n offlineNode) nodeView {
 	for name, c := range n.desired.Chains {
 		v.Chains[name] = c.Policy
 	}
+	v.Missing, v.Packages = n.rest(), map[string]string{}
+	for name, p := range n.desired.Packages {
+		v.Packages[name] = p.Digest()
+	}
+	for _, path := range state.SortedKeys(n.desired.Binaries) {
+		b := n.desired.Binaries[path]
+		v.Binaries = append(v.Binaries, binaryView{path, b.URL, b.SHA256, fmt.Sprintf("%04o", b.Mode)})
+	}
 	return v
 }
 
@@ -134,6 +154,14 @@ func printNode(w io.Writer, n offlineNode) {
 		u := n.desired.Units[name]
 		say(w, "unit %s %s %s\n", name, u.Enablement, u.Activity)
 	}
+	for _, name := range state.SortedKeys(n.desired.Packages) {
+		say(w, "package %s %s\n", name, n.desired.Packages[name].Digest())
+	}
+	for _, path := range state.SortedKeys(n.desired.Binaries) {
+		b := n.desired.Binaries[path]
+		say(w, "binary %s (%s) from %s\n", path, b.Describe(), b.URL)
+	}
+	n.sayRest(w, "# ")
 }
 
 // writeFiles writes below a new or empty folder. It is for looking at and for building images by

@@ -80,7 +80,7 @@ func Secrets(t testing.TB) map[v1alpha1.SecretKeyReference]state.Sensitive {
 		{"bootstrap", "token"}:                    Token + "\n",
 		{"proxy", "url"}:                          ProxyURL + "\n",
 		{"motd", "text"}:                          FileSecret,
-		{"docker-key", "key.asc"}:                 "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ0\n-----END PGP PUBLIC KEY BLOCK-----\n",
+		{"docker-ce-key", "key.asc"}:              "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ0\n-----END PGP PUBLIC KEY BLOCK-----\n",
 	} {
 		secrets[v1alpha1.SecretKeyReference{Name: ref[0], Key: ref[1]}] = state.NewSensitive([]byte(content))
 	}
