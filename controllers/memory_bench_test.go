@@ -50,11 +50,18 @@ func benchEnv(b *testing.B) *testenv.Env {
 	for _, role := range roles {
 		mustCreate(b, e, role)
 	}
-	ca := resolvetest.Secrets(b)[v1alpha1.SecretKeyReference{Name: "cluster-ca", Key: "ca.crt"}]
-	mustCreate(b, e, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: "cluster-ca"},
-		Data:       map[string][]byte{"ca.crt": ca.Reveal()},
-	})
+	made := map[string]*corev1.Secret{}
+	for _, name := range []string{v1alpha1.ClusterCASecret, v1alpha1.FlannelEtcdSecret} { // as a seed does
+		made[name] = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: name}, Data: map[string][]byte{}}
+	}
+	for ref, content := range resolvetest.Secrets(b) {
+		if secret := made[ref.Name]; secret != nil {
+			secret.Data[ref.Key] = content.Reveal()
+		}
+	}
+	for _, secret := range made {
+		mustCreate(b, e, secret)
+	}
 	return e
 }
 

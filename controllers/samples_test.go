@@ -56,7 +56,7 @@ func (s *sample) read(t testing.TB, dir, factsFile string) {
 	t.Helper()
 	var node v1alpha1.NodeConfig
 	var network v1alpha1.NetworkConfig
-	s.contents = resolvetest.Secrets(t) // for cluster-ca, which a seed makes
+	s.contents = resolvetest.Secrets(t) // for those that a seed makes
 	files, err := filepath.Glob(dir + "/*.yaml")
 	if err != nil {
 		t.Fatal(err)

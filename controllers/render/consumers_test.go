@@ -146,7 +146,7 @@ func readSources(content []byte) error {
 
 // directives that this package writes. A line that turns up besides them was injected.
 var directives = []string{
-	"Description", "Documentation", "Wants", "After", "Requires", "RequiresMountsFor", "StartLimitIntervalSec", "StartLimitBurst",
+	"X-FlannelNetwork", "Description", "Documentation", "Wants", "After", "Requires", "RequiresMountsFor", "StartLimitIntervalSec", "StartLimitBurst",
 	"Type", "NotifyAccess", "RemainAfterExit", "TimeoutStartSec", "ExecStart", "ExecReload", "Environment", "EnvironmentFile",
 	"Restart", "RestartSec", "LimitNOFILE", "LimitNPROC", "LimitCORE", "TasksMax", "Delegate", "KillMode", "OOMScoreAdjust", "WantedBy",
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -47,6 +48,10 @@ func FlannelNetConf(n resolve.Network) NetConf {
 	return c
 }
 
+// FlannelConfig is a network's configuration as flannel reads it: the file on each node with the
+// Kubernetes subnet manager, the value of the key PREFIX/config with etcd. Both are the same bytes.
+func FlannelConfig(n resolve.Network) ([]byte, error) { return jsonFile(FlannelNetConf(n)) }
+
 func renderFlannel(n resolve.Node) (state.Host, error) {
 	host := state.New()
 	if err := flannelFiles(host, n); err != nil {
@@ -79,7 +84,7 @@ func flannelFiles(host state.Host, n resolve.Node) error {
 		}
 		return nil
 	}
-	conf, err := jsonFile(FlannelNetConf(n.Network))
+	conf, err := FlannelConfig(n.Network)
 	if err != nil {
 		return err
 	}
@@ -131,6 +136,8 @@ func flannelUnit(n resolve.Node) ([]byte, error) {
 		add("Service", "NotifyAccess", "main")
 	if n.Flannel.Etcd == nil {
 		u.environment("NODE_NAME", n.Name)
+	} else if err := u.networkOf(n); err != nil {
+		return nil, err
 	}
 	u.resetExec(n.Flannel.Source).
 		exec(command(n.Flannel.Program, flannelArgs(n), n.Flannel.ExtraArgs)).
@@ -138,4 +145,15 @@ func flannelUnit(n resolve.Node) ([]byte, error) {
 		add("Service", "Restart", "always").
 		add("Service", "RestartSec", "5")
 	return u.bytes()
+}
+
+// networkOf writes the network into the unit, as a setting that systemd passes over (systemd.unit(5)):
+// flanneld reads it from etcd when it starts, and only then, so that a change of it has to be one of
+// the unit. The manager writes etcd before it tells nodes.
+func (u *unitFile) networkOf(n resolve.Node) error {
+	conf, err := json.Marshal(FlannelNetConf(n.Network))
+	if err == nil {
+		u.add("Unit", "X-FlannelNetwork", string(conf))
+	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/revision"
 )
 
 // candidate is one IPv4 address of one interface.
@@ -40,6 +41,17 @@ func (r *resolver) address() {
 		r.invalid("facts.interfaces", r.node.Interface, "not an interface name of Linux: correct the facts")
 	}
 	r.outsidePodRanges("facts.interfaces."+r.node.Interface, r.node.IP)
+}
+
+// NodeIP is the address that a network's interface chooses on a host, and false where it chooses none
+// or several, or the facts do not say.
+func NodeIP(selector v1alpha1.InterfaceSelector, facts v1alpha1.Facts) (netip.Addr, bool) {
+	r := &resolver{in: Input{Revision: revision.Revision{Network: v1alpha1.NetworkConfigSpec{Interface: selector}}, Facts: facts}}
+	_, _, picked, ok := r.choose()
+	if !ok || len(picked) != 1 {
+		return netip.Addr{}, false
+	}
+	return picked[0].addr.Addr(), true
 }
 
 // interfaceName is what can also be part of a sysctl's name and of an argument.

@@ -57,7 +57,7 @@ func Load(t testing.TB, name string) resolve.Input {
 	}
 }
 
-// Secrets returns every Secret that the cases refer to.
+// Secrets returns every Secret that the cases refer to, and those that a seed makes.
 func Secrets(t testing.TB) map[v1alpha1.SecretKeyReference]state.Sensitive {
 	t.Helper()
 	etcdCert, etcdKey := Pair(t, 2)
@@ -72,6 +72,9 @@ func Secrets(t testing.TB) map[v1alpha1.SecretKeyReference]state.Sensitive {
 		{"etcd-client", "ca.crt"}:                 ca,
 		{"etcd-client", "tls.crt"}:                etcdCert,
 		{"etcd-client", "tls.key"}:                etcdKey,
+		{"flannel-etcd", "ca.crt"}:                ca,
+		{"flannel-etcd", "tls.crt"}:               etcdCert,
+		{"flannel-etcd", "tls.key"}:               etcdKey,
 		{"serving", "tls.crt"}:                    servingCert,
 		{"serving", "tls.key"}:                    servingKey,
 		{"registry", "ca.crt"}:                    registryCA,
