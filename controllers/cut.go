@@ -17,6 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/flannelstore"
+	"seedbed.dev/seedbed/controllers/render"
+	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/revision"
 	"seedbed.dev/seedbed/controllers/rollout"
 )
@@ -58,6 +61,9 @@ func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, erro
 	if refused := rollout.NetworkChange(network.Name, network.Spec, inForce); refused != "" {
 		return nil, stallf(v1alpha1.ReasonNetworkChanged, "%s", refused)
 	}
+	if err := published(&network); err != nil {
+		return nil, err
+	}
 	rev := revision.New(config.Spec, network.Spec)
 	pins, err := pinSecrets(ctx, c, rev.SecretNames())
 	if err != nil {
@@ -72,6 +78,26 @@ func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, erro
 	}
 	target := v1alpha1.NodeStateSpec{Config: config.Name, Revision: name, Secrets: pins}
 	return &cut{target: target, data: data, network: network.Name}, nil
+}
+
+// published holds a network back that flannel's etcd is not told, or refuses.
+func published(network *v1alpha1.NetworkConfig) error {
+	resolved, etcd, err := resolve.NetworkOf(network.Spec, resolve.Placeholders())
+	if err != nil || etcd == nil {
+		return nil //nolint:nilerr // agents say what is wrong with it
+	}
+	config, err := render.FlannelConfig(resolved)
+	if err != nil {
+		return fmt.Errorf("NetworkConfig %s: %w", network.Name, err)
+	}
+	refused, wait := rollout.Unpublished(network, flannelstore.ConfigKey(etcd.Prefix), string(config))
+	switch {
+	case refused != nil:
+		return &StallError{*refused}
+	case wait != "":
+		return &WaitError{wait}
+	}
+	return nil
 }
 
 // pinSecrets looks up the present versions of Secrets. Only their metadata is read: the manager

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -127,8 +128,8 @@ func (f *fleet) replace(node *v1alpha1.NodeState) {
 	}
 }
 
-// view is what the status is computed from. target is nil while stalled.
-func (f *fleet) view(stall *StallError, target *v1alpha1.NodeStateSpec) rollout.View {
+// view is what the status is computed from. held says why there is no target, or is nil.
+func (f *fleet) view(held error, target *v1alpha1.NodeStateSpec) rollout.View {
 	v := rollout.View{
 		Generation: f.config.Generation,
 		Nodes:      f.governed,
@@ -142,8 +143,11 @@ func (f *fleet) view(stall *StallError, target *v1alpha1.NodeStateSpec) rollout.
 	if f.network != nil {
 		v.PodCIDR = f.podCIDRTrouble(*f.network)
 	}
-	if stall != nil {
+	if stall, ok := errors.AsType[*StallError](held); ok {
 		v.Stall, v.Target = &stall.Stall, nil
+	}
+	if wait, ok := errors.AsType[*WaitError](held); ok {
+		v.Waits, v.Target = wait.Message, nil
 	}
 	return v
 }

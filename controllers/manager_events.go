@@ -11,6 +11,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/approve"
+	"seedbed.dev/seedbed/controllers/leases"
 )
 
 func revisionCreated(config *v1alpha1.NodeConfig, name string, bytes int) Event {
@@ -69,4 +70,27 @@ func turned(object runtime.Object, before, now []metav1.Condition) []Event {
 		list = append(list, Event{object, corev1.EventTypeWarning, c.Reason, "Reconcile", c.Message})
 	}
 	return list
+}
+
+func networkPublished(n *v1alpha1.NetworkConfig, key string, repair bool) Event {
+	if repair {
+		return Event{n, corev1.EventTypeWarning, "DriftCorrected", "Publish", key + " in flannel's etcd changed by somebody else; put right"}
+	}
+	return Event{n, corev1.EventTypeNormal, "NetworkPublished", "Publish", "wrote " + key + " in flannel's etcd"}
+}
+
+func leaseReleased(n *v1alpha1.NetworkConfig, d leases.Departure) Event {
+	message := fmt.Sprintf("released %s, the lease of node %s at %s, which was deleted", d.Lease.Subnet, d.Node, d.Lease.PublicIP)
+	return Event{n, corev1.EventTypeNormal, "LeaseReleased", "Release", message}
+}
+
+// unpublished warns of a network whose etcd began not to answer, or to be open to everybody. What a
+// user must see to first is told as Stalled.
+func unpublished(n *v1alpha1.NetworkConfig, before []metav1.Condition) []Event {
+	c, old := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionPublished), meta.FindStatusCondition(before, v1alpha1.ConditionPublished)
+	if c == nil || old != nil && old.Reason == c.Reason ||
+		c.Reason != v1alpha1.ReasonEtcdUnreachable && c.Reason != v1alpha1.ReasonEtcdInsecure {
+		return nil
+	}
+	return []Event{{n, corev1.EventTypeWarning, c.Reason, "Publish", c.Message}}
 }

@@ -35,8 +35,10 @@ func stripNode(in any) (any, error) {
 			Taints: full.Spec.Taints, Unschedulable: full.Spec.Unschedulable,
 		},
 	}
-	if drain, ok := full.Annotations[nodeobject.AnnotationDrain]; ok {
-		node.Annotations = map[string]string{nodeobject.AnnotationDrain: drain}
+	for _, key := range []string{nodeobject.AnnotationDrain, publicIPAnnotation} {
+		if value, ok := full.Annotations[key]; ok {
+			metav1.SetMetaDataAnnotation(&node.ObjectMeta, key, value)
+		}
 	}
 	for _, c := range full.Status.Conditions {
 		if c.Type == corev1.NodeReady {

@@ -150,7 +150,7 @@ func (r *NodeReconciler) leave(ctx context.Context, name string) error {
 	if node.Labels[NodeLabel] != name || !node.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	if gone, err := r.isGone(ctx, name); !gone {
+	if gone, err := isGone(ctx, r.direct, name); !gone {
 		return err
 	}
 	if patch := nodeobject.End(&node); !patch.Empty() {
@@ -172,8 +172,8 @@ func (r *NodeReconciler) leave(ctx context.Context, name string) error {
 
 // isGone asks the API server itself, and believes only an answer about the object: that there is no
 // such kind is not a NodeState being deleted.
-func (r *NodeReconciler) isGone(ctx context.Context, name string) (bool, error) {
-	err := r.direct.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.NodeState{})
+func isGone(ctx context.Context, direct client.Reader, name string) (bool, error) {
+	err := direct.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.NodeState{})
 	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return true, nil
 	}

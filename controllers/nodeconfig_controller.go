@@ -40,10 +40,9 @@ func (r *NodeConfigReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 		_, err := r.permit(ctx, fleet)
 		return settle(errors.Join(err, r.prune(ctx, fleet)))
 	}
-	var stall *StallError
-	target, err := r.advance(ctx, fleet)
-	if err != nil && !errors.As(err, &stall) {
-		return settle(err)
+	target, held := r.advance(ctx, fleet)
+	if held != nil && !isOutcome(held) {
+		return settle(held)
 	}
 	again, err := r.permit(ctx, fleet)
 	if err != nil {
@@ -52,7 +51,7 @@ func (r *NodeConfigReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	if err := r.prune(ctx, fleet); err != nil {
 		return settle(err)
 	}
-	result, err := settle(r.report(ctx, fleet, stall, target))
+	result, err := settle(r.report(ctx, fleet, held, target))
 	if result.RequeueAfter == 0 {
 		result.RequeueAfter = again
 	}
@@ -116,9 +115,9 @@ func as(o client.Object) client.Preconditions {
 }
 
 // report writes the status, if it says something new, and says so in events and metrics.
-func (r *NodeConfigReconciler) report(ctx context.Context, fleet *fleet, stall *StallError, target *v1alpha1.NodeStateSpec) error {
+func (r *NodeConfigReconciler) report(ctx context.Context, fleet *fleet, held error, target *v1alpha1.NodeStateSpec) error {
 	old, config := fleet.config, fleet.config.DeepCopy()
-	status := rollout.Status(fleet.view(stall, target))
+	status := rollout.Status(fleet.view(held, target))
 	status.Conditions = mergeConditions(old.Status.Conditions, status.Conditions)
 	config.Status = status
 	observeNodeConfig(config, len(fleet.revisions))

@@ -216,12 +216,12 @@ func fieldErrors(errs field.ErrorList) string {
 // watch asks for events of what is managed, and of what decides how to go on when it appears.
 func (p *Pipeline) watch(desired state.Host) {
 	if p.Watch != nil {
-		p.Watch(slices.Concat(state.SortedKeys(desired.Files), state.SortedKeys(desired.Binaries), desired.AwaitedPaths(), leases(desired), []string{resolve.PathKubeletClient}))
+		p.Watch(slices.Concat(state.SortedKeys(desired.Files), state.SortedKeys(desired.Binaries), desired.AwaitedPaths(), leaseFiles(desired), []string{resolve.PathKubeletClient}))
 	}
 }
 
-// leases are files of flannel's that docker0 is made from.
-func leases(desired state.Host) []string {
+// leaseFiles are files of flannel's that docker0 is made from.
+func leaseFiles(desired state.Host) []string {
 	var paths []string
 	for _, name := range state.SortedKeys(desired.Links) {
 		if b := desired.Links[name].Bridge; b != nil {

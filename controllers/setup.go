@@ -118,7 +118,7 @@ func SetupManager(mgr ctrl.Manager, services Services) error {
 	access := &access{client: c}
 	err := errors.Join(
 		setupNodeConfig(mgr, &NodeConfigReconciler{client: c, events: events, access: access, now: time.Now}),
-		setupNetworkConfig(mgr, &NetworkConfigReconciler{client: c, events: events}),
+		setupNetworkConfig(mgr, &NetworkConfigReconciler{client: c, direct: mgr.GetAPIReader(), events: events, now: time.Now}),
 		setupNodeState(mgr, &NodeStateReconciler{access: access}),
 		setupNode(mgr, &NodeReconciler{client: c, direct: mgr.GetAPIReader(), events: events}),
 		setupDrain(mgr, &DrainReconciler{client: c, direct: mgr.GetAPIReader(), events: events, now: time.Now}),
@@ -141,21 +141,11 @@ func setupNodeConfig(mgr ctrl.Manager, r *NodeConfigReconciler) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.NodeConfig{}, specChanged).
 		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(w.allNodeConfigs), specChanged).
-		Watches(&v1alpha1.NetworkConfig{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNetwork), specChanged).
+		Watches(&v1alpha1.NetworkConfig{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNetwork), builder.WithPredicates(networkMatters())).
 		Watches(&v1alpha1.NodeState{}, w.nodeChanges()).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&appsv1.ControllerRevision{}, handler.EnqueueRequestsFromMapFunc(nodeConfigOfRevision)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfSecret)).
-		Complete(r)
-}
-
-func setupNetworkConfig(mgr ctrl.Manager, r *NetworkConfigReconciler) error {
-	w := wakes{client: mgr.GetClient()}
-	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.NetworkConfig{}, specChanged).
-		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(networkOfNodeConfig)).
-		Watches(&v1alpha1.NodeState{}, handler.EnqueueRequestsFromMapFunc(w.allNetworkConfigs), specChanged).
 		Complete(r)
 }
 

@@ -74,6 +74,7 @@ const (
 	ReasonEtcdUnreachable      = "EtcdUnreachable"
 	ReasonEtcdPermissionDenied = "EtcdPermissionDenied"
 	ReasonEtcdInsecure         = "EtcdInsecure"
+	ReasonEtcdContended        = "EtcdContended"
 	ReasonPrefixConflict       = "PrefixConflict"
 
 	// Reasons of a node whose packages or binaries are not there yet.

@@ -104,14 +104,16 @@ type EtcdSubnetManager struct {
 	// +kubebuilder:validation:MaxItems=9
 	// +listType=set
 	Endpoints []EtcdEndpoint `json:"endpoints"`
-	// prefix of flannel's keys; flannel reads PREFIX/config. Default:
-	// "/coreos.com/network".
+	// prefix of flannel's keys; the manager writes PREFIX/config, and flannel
+	// leases subnets below PREFIX/subnets. A seed lets flannel into the prefixes
+	// of its --flannel-prefix. Default: "/coreos.com/network".
 	// Example: "/kube-centos/network" (the guide's).
 	// +optional
 	// +kubebuilder:validation:MaxLength=200
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(/[a-zA-Z0-9_.-]+)+$') && !self.matches('/[.][.]?(/|$)')",messageExpression="'subnetManager.etcd.prefix ' + self + ' is not a key prefix: start with /, use letters, digits, _ . -, and no trailing /, for example /coreos.com/network'"
 	Prefix *string `json:"prefix,omitempty"`
-	// tls has the certificates for https endpoints. Default: none.
+	// tls has the certificates for https endpoints, as a seed puts them into the
+	// Secret flannel-etcd. The manager uses them as well. Default: none.
 	// +optional
 	TLS *EtcdTLS `json:"tls,omitempty"`
 }

@@ -155,8 +155,9 @@ type NetworkConfigSpec struct {
 	Hairpin *HairpinMode `json:"hairpin,omitempty"`
 
 	// allowDisruptiveChange acknowledges that changing podCIDR, podSubnetLength,
-	// serviceCIDR or backend.type interrupts every pod's network. Set it back to
-	// false afterwards. Default: false.
+	// serviceCIDR, backend.type, subnetManager.type or subnetManager.etcd.prefix
+	// interrupts every pod's network. Set it back to false afterwards. Default:
+	// false.
 	// +optional
 	AllowDisruptiveChange bool `json:"allowDisruptiveChange,omitempty"`
 }

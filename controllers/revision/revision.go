@@ -113,6 +113,12 @@ func (r Revision) TokenSecret() string {
 	return name
 }
 
+// EtcdSecretNames lists the Secrets of flannel's etcd, sorted and without doubles.
+func (r Revision) EtcdSecretNames() []string {
+	only := Revision{Network: v1alpha1.NetworkConfigSpec{SubnetManager: r.Network.SubnetManager}}
+	return slices.DeleteFunc(only.SecretNames(), func(name string) bool { return name == "" })
+}
+
 // secretKeys lists every reference; a whole-Secret reference has an empty key.
 func (r Revision) secretKeys() []v1alpha1.SecretKeyReference {
 	var refs []v1alpha1.SecretKeyReference

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
@@ -47,12 +50,26 @@ func networkDifference(a, b v1alpha1.NetworkConfigSpec) string {
 		{"serviceCIDR", a.ServiceCIDR, b.ServiceCIDR},
 		{"podSubnetLength", fmt.Sprint(subnetLength(a)), fmt.Sprint(subnetLength(b))},
 		{"backend.type", string(backendType(a)), string(backendType(b))},
+		{"subnetManager", subnetManager(a), subnetManager(b)},
 	} {
 		if f.old != f.new {
 			return fmt.Sprintf("%s from %s to %s", f.field, f.old, f.new)
 		}
 	}
 	return ""
+}
+
+// subnetManager is where nodes' subnets are, with the API's documented defaults: in another place they
+// are given out anew. The endpoints may change, since they are addresses of one and the same etcd.
+func subnetManager(n v1alpha1.NetworkConfigSpec) string {
+	if n.SubnetManager == nil || n.SubnetManager.Etcd == nil {
+		return string(v1alpha1.SubnetManagerKubernetes)
+	}
+	prefix := v1alpha1.DefaultEtcdPrefix
+	if p := n.SubnetManager.Etcd.Prefix; p != nil {
+		prefix = *p
+	}
+	return fmt.Sprintf("%s below %s", v1alpha1.SubnetManagerEtcd, prefix)
 }
 
 // subnetLength is the length with the API's documented default.
@@ -69,4 +86,19 @@ func backendType(n v1alpha1.NetworkConfigSpec) v1alpha1.BackendType {
 		return v1alpha1.BackendVXLAN
 	}
 	return *n.Backend.Type
+}
+
+// Unpublished says what keeps a network from nodes: one that was refused, as a Stall, or a change that
+// flannel's etcd does not hold yet, in words. A node's flanneld reads the configuration when it starts,
+// so nodes are told of a change after etcd is. The first time nobody waits: flanneld does.
+func Unpublished(n *v1alpha1.NetworkConfig, key, config string) (refused *Stall, wait string) {
+	published := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionPublished)
+	if published != nil && published.Status == metav1.ConditionFalse && published.ObservedGeneration == n.Generation &&
+		(published.Reason == v1alpha1.ReasonNetworkChanged || published.Reason == v1alpha1.ReasonPrefixConflict) {
+		return &Stall{Reason: published.Reason, Message: fmt.Sprintf("NetworkConfig %s %s", n.Name, published.Message)}, ""
+	}
+	if last := n.Status.Published; last != nil && (last.Key != key || last.Config != config) {
+		return nil, fmt.Sprintf("NetworkConfig %s was changed and is not in flannel's etcd yet: see its condition Published", n.Name)
+	}
+	return nil, ""
 }

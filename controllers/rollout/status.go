@@ -33,6 +33,8 @@ type View struct {
 	// Target is what the nodes are to be assigned; nil while Stall is set.
 	Target *v1alpha1.NodeStateSpec
 	Stall  *Stall
+	// Waits is what the newest revision waits for to be cut, or ""; Target is nil then.
+	Waits  string
 	Paused bool
 	// Conflicts are nodes it would govern but for a tie.
 	Conflicts []Conflict
@@ -76,6 +78,8 @@ func (v View) verdict(t tally) (reason, message string) {
 	switch {
 	case v.Stall != nil:
 		return v.Stall.Reason, v.Stall.Message
+	case v.Waits != "":
+		return v1alpha1.ReasonProgressing, v.Waits
 	case len(v.Conflicts) > 0:
 		return v1alpha1.ReasonPriorityConflict, t.summary("ready", t.counts.Ready, v.conflict())
 	case v.PodCIDR != nil:
@@ -108,7 +112,7 @@ func (v View) prepared(t tally, reason, message string) metav1.Condition {
 		Type: v1alpha1.ConditionPrepared, Status: metav1.ConditionFalse, Reason: reason, Message: message,
 		ObservedGeneration: v.Generation,
 	}
-	if v.Stall != nil || len(v.Conflicts) > 0 || len(v.Nodes) == 0 {
+	if v.Stall != nil || v.Waits != "" || len(v.Conflicts) > 0 || len(v.Nodes) == 0 {
 		return c
 	}
 	c.Message = t.summary("prepared", t.counts.Prepared, v.progress(t)...)

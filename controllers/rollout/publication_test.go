@@ -1,0 +1,144 @@
+package rollout
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+func TestPublication(t *testing.T) {
+	const (
+		key    = "/coreos.com/network/config"
+		config = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1}}`
+		other  = `{"Network":"172.31.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1}}`
+		vni    = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":2}}`
+	)
+	last := func(config string) func(*Publication) {
+		return func(p *Publication) { p.Last = &v1alpha1.PublishedNetwork{Key: key, Config: config} }
+	}
+	held := func(config string) func(*Publication) {
+		return func(p *Publication) { p.Held, p.Exists = config, true }
+	}
+	leases := func(n int) func(*Publication) { return func(p *Publication) { p.Leases = n } }
+	elsewhere := func(p *Publication) {
+		p.Last = &v1alpha1.PublishedNetwork{Key: "/kube-centos/network/config", Config: config}
+	}
+	allow := func(p *Publication) { p.AllowDisruptiveChange = true }
+	for _, tc := range []struct {
+		reason  string
+		changes []func(*Publication)
+		write   string
+		want    string // reason of Published
+		message string
+	}{
+		{"the first time", nil, config, v1alpha1.ReasonProgressing, "writing " + key},
+		{"as it should be", []func(*Publication){held(config), last(config), leases(3)}, "", v1alpha1.ReasonSucceeded, key + " holds the network in etcd at https://10.64.3.7:2379"},
+		{"over http", []func(*Publication){held(config), func(p *Publication) { p.Endpoints = []string{"http://10.64.3.7:2379"} }}, "", v1alpha1.ReasonEtcdInsecure, "SB021"},
+		{"not looked at yet", []func(*Publication){func(p *Publication) { p.Known = false }}, "", v1alpha1.ReasonProgressing, "connecting to https://10.64.3.7:2379"},
+		{"etcd is away", []func(*Publication){held(other), func(p *Publication) { p.Trouble = &Stall{v1alpha1.ReasonEtcdUnreachable, "no answer"} }}, "", v1alpha1.ReasonEtcdUnreachable, "no answer"},
+		{"deleted by somebody, under leases", []func(*Publication){last(config), leases(3)}, config, v1alpha1.ReasonProgressing, ""},
+		{"changed by somebody, under leases", []func(*Publication){held(other), last(config), leases(3)}, config, v1alpha1.ReasonProgressing, ""},
+		{"the guide's own value is there", []func(*Publication){held(`{"Network": "172.30.0.0/16", "SubnetLen": 24, "Backend": {"Type": "vxlan"}}`), leases(3)}, config, v1alpha1.ReasonProgressing, ""},
+		{"another network was there before us", []func(*Publication){held(other), leases(3)}, "", v1alpha1.ReasonNetworkChanged, "would change podCIDR from 172.31.0.0/16 to 172.30.0.0/16 under 3 leases"},
+		{"flannel's own defaults were there", []func(*Publication){held(`{"Network":"172.30.0.0/16"}`), leases(1)}, "", v1alpha1.ReasonNetworkChanged, "backend.type from udp to vxlan under 1 lease:"},
+		{"nonsense was there before us", []func(*Publication){held(`x`), leases(3)}, config, v1alpha1.ReasonProgressing, ""},
+		{"another network, and nobody has a lease", []func(*Publication){held(other), last(other)}, config, v1alpha1.ReasonProgressing, ""},
+		{"the user changed it under leases", []func(*Publication){held(other), last(other), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "set allowDisruptiveChange: true"},
+		{"the user changed it and accepts it", []func(*Publication){held(other), last(other), leases(2), allow}, config, v1alpha1.ReasonProgressing, ""},
+		{"what interrupts nobody", []func(*Publication){held(vni), last(vni), leases(2)}, config, v1alpha1.ReasonProgressing, ""},
+		{"refused, and deleted by somebody", []func(*Publication){last(other), leases(2)}, other, v1alpha1.ReasonNetworkChanged, ""},
+		{"the prefix under leases", []func(*Publication){elsewhere, held(config), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "subnetManager.etcd.prefix from /kube-centos/network to /coreos.com/network under 2 leases"},
+		{"the prefix without leases", []func(*Publication){elsewhere}, config, v1alpha1.ReasonProgressing, ""},
+		{"the prefix, accepted", []func(*Publication){elsewhere, leases(2), allow}, config, v1alpha1.ReasonProgressing, ""},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			p := Publication{Generation: 7, Endpoints: []string{"https://10.64.3.7:2379"}, Key: key, Want: config, Known: true}
+			for _, change := range tc.changes {
+				change(&p)
+			}
+			write, condition := p.Decide()
+			got := ""
+			if write != nil {
+				got = write.Config
+			}
+			if got != tc.write || condition.Reason != tc.want || !strings.Contains(condition.Message, tc.message) {
+				t.Errorf("writes %q and says %s: %s", got, condition.Reason, condition.Message)
+			}
+			isTrue := tc.want == v1alpha1.ReasonSucceeded || tc.want == v1alpha1.ReasonEtcdInsecure
+			if condition.Type != v1alpha1.ConditionPublished || condition.ObservedGeneration != 7 || (condition.Status == metav1.ConditionTrue) != isTrue {
+				t.Errorf("got %+v", condition)
+			}
+		})
+	}
+}
+
+func TestNodesAreToldOfAChangeAfterEtcdIs(t *testing.T) {
+	const key = "/coreos.com/network/config"
+	published := func(config string, conditions ...metav1.Condition) *v1alpha1.NetworkConfig {
+		n := &v1alpha1.NetworkConfig{}
+		n.Name, n.Generation = "default", 2
+		n.Status.Conditions = conditions
+		if config != "" {
+			n.Status.Published = &v1alpha1.PublishedNetwork{Key: key, Config: config}
+		}
+		return n
+	}
+	refused := metav1.Condition{Type: v1alpha1.ConditionPublished, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNetworkChanged, Message: "would change podCIDR", ObservedGeneration: 2}
+	rival := refused
+	rival.Reason = v1alpha1.ReasonPrefixConflict
+	old := refused
+	old.ObservedGeneration = 1
+	for _, tc := range []struct {
+		reason        string
+		network       *v1alpha1.NetworkConfig
+		stalls, waits bool
+	}{
+		{"never published: flanneld waits itself", published(""), false, false},
+		{"published", published("new"), false, false},
+		{"not published yet", published("old"), false, true},
+		{"refused", published("old", refused), true, false},
+		{"another NetworkConfig has the key", published("", rival), true, false},
+		{"refused before, changed since", published("old", old), false, true},
+	} {
+		stall, wait := Unpublished(tc.network, key, "new")
+		if (stall != nil) != tc.stalls || (wait != "") != tc.waits {
+			t.Errorf("%s: stall %v, wait %q", tc.reason, stall, wait)
+		}
+	}
+	if _, wait := Unpublished(published("new"), "/kube-centos/network/config", "new"); wait == "" {
+		t.Error("another prefix is not waited for")
+	}
+}
+
+func TestANetworkThatIsNotPublishedIsNotReady(t *testing.T) {
+	condition := func(status metav1.ConditionStatus, reason string) *metav1.Condition {
+		return &metav1.Condition{Type: v1alpha1.ConditionPublished, Status: status, Reason: reason, Message: "because", ObservedGeneration: 3}
+	}
+	for _, tc := range []struct {
+		reason    string
+		published *metav1.Condition
+		want      string // the conditions in order, with their reasons
+	}{
+		{"nothing is to be published", nil, "Ready=False NoNodes"},
+		{"published", condition(metav1.ConditionTrue, v1alpha1.ReasonSucceeded), "Published=True Succeeded, Ready=False NoNodes"},
+		{"an outage passes", condition(metav1.ConditionFalse, v1alpha1.ReasonEtcdUnreachable), "Published=False EtcdUnreachable, Ready=False EtcdUnreachable"},
+		{"connecting", condition(metav1.ConditionFalse, v1alpha1.ReasonProgressing), "Published=False Progressing, Ready=False Progressing"},
+		{"a refusal does not pass", condition(metav1.ConditionFalse, v1alpha1.ReasonEtcdPermissionDenied), "Published=False EtcdPermissionDenied, Ready=False EtcdPermissionDenied, Stalled=True EtcdPermissionDenied"},
+		{"a refused change", condition(metav1.ConditionFalse, v1alpha1.ReasonNetworkChanged), "Published=False NetworkChangeRefused, Ready=False NetworkChangeRefused, Stalled=True NetworkChangeRefused"},
+	} {
+		status := NetworkStatus(NetworkView{Generation: 3, Published: tc.published})
+		var got []string
+		for _, c := range status.Conditions {
+			got = append(got, c.Type+"="+string(c.Status)+" "+c.Reason)
+			if c.ObservedGeneration != 3 {
+				t.Errorf("%s: %s is about generation %d", tc.reason, c.Type, c.ObservedGeneration)
+			}
+		}
+		if strings.Join(got, ", ") != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.reason, strings.Join(got, ", "), tc.want)
+		}
+	}
+}
