@@ -158,6 +158,8 @@ say "Real: etcd, kube-apiserver, the CRDs and their rules, the manager, both age
 say "certificate and permissions of their own, every file above, inotify, the ledger."
 say "Not: the hosts do not run. Sysctls, kernel modules, iptables and units are recorded as"
 say "Deferred, the nodes are Prepared and never Ready, and dockerd reloaded on paper only."
+say "The guide's etcd, at 10.64.3.7, is not here, so flannel's network is not published:"
+run "$kubectl" get networkconfig -o custom-columns='NETWORK:.metadata.name,PUBLISHED:.status.conditions[?(@.type=="Published")].reason'
 
 title "Stopping"
 stop_all
