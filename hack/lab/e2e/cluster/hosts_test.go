@@ -100,16 +100,6 @@ func (c *cluster) nodeReady(ctx context.Context, node string) error {
 	return nil
 }
 
-// condition returns a condition of a NodeState; a zero one while it is not there.
-func (c *cluster) condition(ctx context.Context, node, kind string) string {
-	GinkgoHelper()
-	s := c.state(ctx, node)
-	if found := meta.FindStatusCondition(s.Status.Conditions, kind); found != nil {
-		return string(found.Status) + " " + found.Reason + ": " + found.Message
-	}
-	return ""
-}
-
 func (c *cluster) state(ctx context.Context, node string) *v1alpha1.NodeState {
 	GinkgoHelper()
 	s := &v1alpha1.NodeState{}

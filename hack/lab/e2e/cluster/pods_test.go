@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,18 +165,8 @@ func (c *cluster) podReaches(ctx context.Context, node, url, text string) {
 // reaches waits until the URL answers a host, or the seed, with the text.
 func reaches(ctx context.Context, from, url, text string) {
 	GinkgoHelper()
-	Eventually(func() (string, error) { return on.Exec(ctx, from, append(curl[:len(curl):len(curl)], url)...) }).
+	Eventually(func() (string, error) { return on.Exec(ctx, from, append(slices.Clip(curl), url)...) }).
 		WithTimeout(reachPatience).Should(ContainSubstring(text), "from %s to %s", from, url)
-}
-
-// restarts counts the restarts of a node's test pod's containers.
-func (c *cluster) restarts(ctx context.Context, node string) int32 {
-	GinkgoHelper()
-	n := int32(0)
-	for _, s := range c.pod(ctx, node).Status.ContainerStatuses {
-		n += s.RestartCount
-	}
-	return n
 }
 
 // containers are the ids of all containers that run on a host.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,22 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}, NodeTimeout(downPatience))
 	stage("seed up", func() { made = startCluster(ctx) })
 }, NodeTimeout(upPatience))
+
+// What a user would look at when something does not work.
+var _ = JustAfterEach(func(ctx SpecContext) {
+	if !CurrentSpecReport().Failed() || made == nil {
+		return
+	}
+	for _, what := range []string{"nodestates,nodeconfigs,networkconfigs,nodes", "pods,services -A"} {
+		out, err := made.tryKubectl(ctx, append([]string{"get", "-o", "wide"}, strings.Fields(what)...)...)
+		GinkgoWriter.Println(out, err)
+	}
+	for _, h := range hosts(ctx) {
+		out, err := on.Exec(ctx, h.Name, "journalctl", "--no-pager", "--output", "cat", "--lines", "30", "--unit", "seedbed-agent")
+		GinkgoWriter.Printf("--- the agent of %s\n%s%v\n", h.Name, out, err)
+	}
+	GinkgoWriter.Printf("--- the manager\n%s\n", logOf("manager.log"))
+}, NodeTimeout(time.Minute))
 
 var _ = ReportAfterSuite("times", func(_ SpecContext, _ types.Report) { fmt.Print(stages) })
 
