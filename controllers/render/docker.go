@@ -196,10 +196,11 @@ func dockerUnit(d resolve.Docker) ([]byte, error) {
 			add("Install", "WantedBy", "multi-user.target")
 	}
 	// Requires: never on the wrong subnet (SB001, SB002). Wants: a flanneld that restarts does not
-	// take docker with it.
+	// take docker with it. Not After flanneld: while the API is away flanneld does not get ready, and
+	// local containers wait for no more than the last lease, which the options service waits for.
 	u.add("Unit", "Requires", resolve.UnitDockerOpts).
 		add("Unit", "Wants", resolve.UnitFlannel).
-		add("Unit", "After", resolve.UnitDockerOpts+" "+resolve.UnitFlannel).
+		add("Unit", "After", resolve.UnitDockerOpts).
 		add("Service", "EnvironmentFile", dockerEnvironment(d)...).
 		resetExec(d.Source).
 		exec(command(d.Program, nil, nil), dockeropts.Variable)
