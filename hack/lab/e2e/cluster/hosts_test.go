@@ -24,7 +24,7 @@ import (
 )
 
 // Units of a node, in the order of the chain.
-var chain = []string{"flanneld", "docker", "cri-dockerd", "kubelet", "kube-proxy"}
+var chain = []string{"flanneld", "docker", "cri-docker", "kubelet", "kube-proxy"}
 
 // hosts are those of the lab.
 func hosts(ctx context.Context) []lab.Host {
@@ -54,6 +54,7 @@ func pids(ctx context.Context, node string) map[string]string {
 	found := map[string]string{}
 	for _, name := range chain {
 		found[name] = unit(ctx, node, name, "MainPID")
+		Expect(found[name]).NotTo(Equal("0"), "%s does not run on %s", name, node)
 	}
 	return found
 }
