@@ -111,6 +111,15 @@ func TestStatus(t *testing.T) {
 			},
 		},
 		{
+			"a revision that failed and was taken back, which took no step, is history",
+			View{Nodes: []*v1alpha1.NodeState{onceFailed(healthy("node-a", newSpec)), onceFailed(node("node-b", assignedTo(newSpec), acknowledging, prepared, offline))}, Target: &newSpec},
+			v1alpha1.NodeCounts{Matched: 2, Updated: 2, Prepared: 2, Ready: 1},
+			map[string]string{
+				"Ready":    "False OfflineRoot: 1 of 2 nodes ready: 1 prepared host root does not run",
+				"Prepared": "True Succeeded: 2 of 2 nodes prepared",
+			},
+		},
+		{
 			"paused",
 			View{Nodes: []*v1alpha1.NodeState{healthy("node-a", newSpec), healthy("node-b", oldSpec)}, Target: &newSpec, Paused: true},
 			v1alpha1.NodeCounts{Matched: 2, Updated: 1, Prepared: 2, Ready: 2},
@@ -288,4 +297,10 @@ func TestNetworkStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onceFailed is a node whose last pass with steps failed.
+func onceFailed(n *v1alpha1.NodeState) *v1alpha1.NodeState {
+	n.Status.Apply = &v1alpha1.ApplyStatus{Steps: 2, Failed: 2}
+	return n
 }

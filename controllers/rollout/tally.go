@@ -122,7 +122,7 @@ func (t *tally) addFailed(n *v1alpha1.NodeState) bool {
 	}
 	stalled := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionStalled)
 	isStalled := stalled != nil && stalled.Status == metav1.ConditionTrue
-	if !isStalled && (n.Status.Apply == nil || n.Status.Apply.Failed == 0) {
+	if !isStalled && (n.Status.Apply == nil || n.Status.Apply.Failed == 0 || mended(n)) {
 		return false
 	}
 	c := stalled
@@ -138,6 +138,18 @@ func (t *tally) addFailed(n *v1alpha1.NodeState) bool {
 		t.stalled = append(t.stalled, n.Name)
 	}
 	return true
+}
+
+// mended is true for a node that is as it is to be. Its last pass with steps may have failed all the
+// same: going back to what the host still is takes no step, and status.apply stays.
+func mended(n *v1alpha1.NodeState) bool {
+	switch StandingOf(n) {
+	case Available:
+		return true
+	case Offline:
+		return count(n, v1alpha1.ConditionPrepared) > 0
+	}
+	return false
 }
 
 // failure names the failed nodes with the first one's own words.

@@ -79,6 +79,7 @@ func changes() {
 		Expect(made.runs(ctx)).To(Equal(before))
 		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = kept })
 		made.settled(ctx, hosts(ctx)...)
+		made.kubectl(ctx, "wait", "--for=condition=Ready", "nodeconfig/workers", "networkconfig/default", "--timeout=60s")
 		Expect(made.runs(ctx)).To(Equal(before))
 	})
 }

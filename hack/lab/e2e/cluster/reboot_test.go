@@ -47,7 +47,14 @@ func interruptions() {
 
 		made.startSeed(ctx)
 		made.startManager()
-		stage("Ready again once the seed is back", func() { made.settled(ctx, hosts(ctx)...) })
+		stage("Ready again once the seed is back", func() {
+			// Until its agent has reported again, the objects say what was true before.
+			for _, name := range chain {
+				Eventually(func() string { return orEmpty(on.Exec(ctx, node, "systemctl", "is-active", name)) }).
+					WithTimeout(3*time.Minute).Should(Equal("active"), name)
+			}
+			made.settled(ctx, hosts(ctx)...)
+		})
 		host(ctx, node, "docker", "rm", "--force", "local")
 	})
 
