@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -62,7 +63,7 @@ func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.
 		return err
 	}
 	in.Node = viewOf(node)
-	if err := r.readScope(ctx, claim.TokenID, &in); err != nil {
+	if err := errors.Join(r.readScope(ctx, claim.TokenID, &in), r.readOthers(ctx, claim, &in)); err != nil {
 		return err
 	}
 	decision := approve.Decide(in)
@@ -123,6 +124,20 @@ func (r *CertificateReconciler) readScope(ctx context.Context, tokenID string, i
 	if scope, in.ScopeErr = approve.ReadScope(stored.Data); in.ScopeErr == nil {
 		in.Scope = &scope
 	}
+	return nil
+}
+
+// readOthers reads whose addresses a node may not serve at into the input.
+func (r *CertificateReconciler) readOthers(ctx context.Context, claim approve.Claim, in *approve.Input) error {
+	if claim.Kind != approve.KubeletServing {
+		return nil
+	}
+	var configs v1alpha1.NodeConfigList
+	var nodes v1alpha1.NodeStateList
+	if err := errors.Join(r.client.List(ctx, &configs, client.UnsafeDisableDeepCopy), r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy)); err != nil {
+		return fmt.Errorf("list whose addresses are taken: %w", err)
+	}
+	in.Others = approve.Others(claim.Node, configs.Items, nodes.Items)
 	return nil
 }
 

@@ -181,6 +181,17 @@ var _ = Describe("A node that has joined", func() {
 		Expect(c.Message).To(ContainSubstring("10.64.3.9: not in spec.addresses of NodeState node-a (10.64.3.8)"))
 	})
 
+	It("has a kubelet that a range lets serve anywhere but where the API server and named nodes do", func(ctx context.Context) {
+		startManager()
+		createSecret(ctx)
+		create(ctx, network(), workers(func(c *v1alpha1.NodeConfig) { c.Spec.Kubernetes.APIServer = "https://10.64.3.7:6443" }))
+		edit(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-b"}}, func(n *v1alpha1.NodeState) { n.Spec.Addresses = []string{"10.64.3.0/26"} })
+		k := kubeletClient("node-b")
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.9"))).Type).To(Equal(certificatesv1.CertificateApproved))
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.7"))).Message).To(ContainSubstring("10.64.3.7: belongs to the API server"))
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.8"))).Message).To(ContainSubstring("10.64.3.8: belongs to node node-a"))
+	})
+
 	It("has a kubelet whose server waits for addresses, and gets its certificate when they are set", func(ctx context.Context) {
 		startManager()
 		csr := ask(ctx, kubeletClient("node-b"), servingRequest("node-b", "10.64.3.9"))

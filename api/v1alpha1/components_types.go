@@ -70,8 +70,8 @@ type Kubelet struct {
 	// none; the kubelet asks with the certificate of the node's agent.
 	// +optional
 	BootstrapTokenSecretRef *SecretKeyReference `json:"bootstrapTokenSecretRef,omitempty"`
-	// serving is the certificate the kubelet serves with. Default: self-signed
-	// by the kubelet.
+	// serving is the certificate the kubelet serves with, which kubectl logs and
+	// exec go by. Default: the kubelet requests one from the cluster.
 	// +optional
 	Serving *KubeletServing `json:"serving,omitempty"`
 	// maxPods is how many pods the node takes. Default: 110.
@@ -109,11 +109,12 @@ type Kubelet struct {
 type KubeletServing struct {
 	// rotate makes the kubelet request its serving certificate from the cluster
 	// and renew it (serverTLSBootstrap). The manager approves the requests for
-	// addresses in the NodeState's spec.addresses. The API server of a seed
-	// trusts no kubelet that signed its own certificate.
-	// Default: false.
+	// addresses in the NodeState's spec.addresses, which come from the token that
+	// the node joined with. With false and no certSecretRef the kubelet signs its
+	// own, which the API server of a seed does not trust.
+	// Default: true, and false with certSecretRef.
 	// +optional
-	Rotate bool `json:"rotate,omitempty"`
+	Rotate *bool `json:"rotate,omitempty"`
 	// certSecretRef names a PEM serving certificate. Default: none.
 	// +optional
 	CertSecretRef *SecretKeyReference `json:"certSecretRef,omitempty"`

@@ -3,6 +3,7 @@ package approve
 import (
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -63,7 +64,9 @@ type Input struct {
 	ScopeErr error
 	// Node that Claim.Node names; nil when there is none.
 	Node *Node
-	Now  time.Time
+	// Others are addresses that somebody else serves at, by the word of administrators, and who does.
+	Others map[netip.Addr]string
+	Now    time.Time
 }
 
 // Decision is what becomes of a request, and why.

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -138,6 +139,13 @@ func TestWhatIsApproved(t *testing.T) {
 		{decisionCase{"its kubelet, by a token of the user's", kubeletByUser, nil, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 		{decisionCase{"a kubelet's renewal", kubeletAgain, nil, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"a kubelet's server", serving, nil, approve.Approved, approve.ReasonOwnProcess, "serves at its own"}, false},
+		{decisionCase{"a kubelet's server beside the API server, named by itself", serving, func(a *ask) {
+			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.8"): "the API server"}
+		}, approve.Approved, approve.ReasonOwnProcess, ""}, false},
+		{decisionCase{"a kubelet's server in a range in which others are", serving, func(a *ask) {
+			a.Node.Addresses = []string{"10.64.3.0/26", "fd00:1::/64"}
+			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.7"): "the API server"}
+		}, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 		{decisionCase{"a kubelet's server by name only", serving, func(a *ask) { a.csr.IPAddresses, a.Node.Addresses = nil, nil }, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 	} {
 		if d := c.run(t); d.Register != c.register {
@@ -281,6 +289,10 @@ func TestWhatNoCertificateMaySay(t *testing.T) {
 		{"a server of another name", serving, func(a *ask) { a.csr.DNSNames = []string{"node-a", "kubernetes.default"} }, approve.Denied, approve.ReasonNames, `DNS name "kubernetes.default"`},
 		{"a server at another address", serving, func(a *ask) { a.csr.IPAddresses = []net.IP{net.ParseIP("10.64.3.9")} }, approve.Denied, approve.ReasonNames, "IP address 10.64.3.9: not in spec.addresses of NodeState node-a (10.64.3.8, fd00:1::/64)"},
 		{"a server at one address of its own and one of another", serving, func(a *ask) { a.csr.IPAddresses = append(a.csr.IPAddresses, net.ParseIP("10.254.0.1")) }, approve.Denied, approve.ReasonNames, "10.254.0.1"},
+		{"a server at the API server's address, which is in the range of nodes", serving, func(a *ask) {
+			a.Node.Addresses = []string{"10.64.3.0/26", "fd00:1::/64"}
+			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.8"): "the API server"}
+		}, approve.Denied, approve.ReasonNames, "IP address 10.64.3.8: belongs to the API server, and is in spec.addresses of NodeState node-a only within a range"},
 		{"a server with a URI", serving, func(a *ask) { a.csr.URIs = []*url.URL{link} }, approve.Denied, approve.ReasonNames, ""},
 		{"a server without a name", serving, func(a *ask) { a.csr.DNSNames, a.csr.IPAddresses = nil, nil }, approve.Denied, approve.ReasonNames, "at least one"},
 		{"a server compared with addresses that are none", serving, func(a *ask) { a.Node.Addresses = []string{"node-a"} }, approve.Denied, approve.ReasonNames, "spec.addresses: "},

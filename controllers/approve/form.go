@@ -95,9 +95,14 @@ func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRe
 	}
 	for _, raw := range csr.IPAddresses {
 		ip, ok := netip.AddrFromSlice(raw)
-		if !ok || !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) }) {
+		if ip = ip.Unmap(); !ok || !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 			return *denied(ReasonNames, "IP address %s: not in spec.addresses of NodeState %s (%s): add it there if it is that node's",
 				raw, claim.Node, few(in.Node.Addresses))
+		}
+		// A range says where nodes are, and not that one of them may pass for what else is there.
+		if who, taken := in.Others[ip]; taken && !slices.Contains(allowed, netip.PrefixFrom(ip, ip.BitLen())) {
+			return *denied(ReasonNames, "IP address %s: belongs to %s, and is in spec.addresses of NodeState %s only within a range: if it is that node's too, add it there by itself",
+				raw, who, claim.Node)
 		}
 	}
 	return Decision{Verdict: Approved, Reason: ReasonOwnProcess, Message: fmt.Sprintf("the kubelet of node %s serves at its own names and addresses", claim.Node)}

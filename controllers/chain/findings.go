@@ -181,9 +181,12 @@ func (e *examiner) probes() {
 	}
 }
 
-// certificate: one that is not there yet is no fault by itself, since there are other ways to identify
-// a kubelet.
+// certificate: a client's that is not there yet is no fault by itself, since there are other ways to
+// identify a kubelet.
 func (e *examiner) certificate(unit string, want, answer state.Probe) {
+	if answer.Failure != "" && want.Cure != "" {
+		e.add(v1alpha1.ReasonServingCertificate, "", "%s: %s: %s", want.Path, answer.Failure, want.Cure)
+	}
 	if answer.Failure == "" && answer.Answer != want.Want {
 		e.add(v1alpha1.ReasonNodeNameMismatch, "SB022", "%s is for %q and the node is %q: remove %s and restart %s, which asks for one anew", want.Path, answer.Answer, want.Want, want.Path, unit)
 	}

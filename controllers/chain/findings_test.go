@@ -205,6 +205,14 @@ func TestExamine(t *testing.T) {
 		"NoCertificate": {"a kubelet may be identified in other ways", func(_, s state.Host) {
 			s.Probes["kubelet certificate"] = state.Probe{Failure: "no such file or directory"}
 		}, nil, ""},
+		"NoServingCertificate": {"kubectl logs fails, and somebody has to do something about it", func(d, s state.Host) {
+			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
+			s.Probes["serving"] = state.Probe{Failure: "no such file or directory"}
+		}, []string{"kubelet ServingCertificateMissing "}, "/server.pem: no such file or directory: approve it"},
+		"ServingCertificate": {"it is there", func(d, s state.Host) {
+			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
+			s.Probes["serving"] = state.Probe{Answer: "system:node:node-a"}
+		}, nil, ""},
 		"UnknownUnit": {"systemd does not answer", func(_, s state.Host) {
 			delete(s.Units, kubelet)
 			s.Unknown[state.Ref{Kind: state.KindUnit, Name: kubelet}] = "connecting to systemd: timeout"

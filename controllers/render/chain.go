@@ -77,9 +77,22 @@ func addProbes(host state.Host, n resolve.Node) {
 	host.Probes["kubelet certificate"] = state.Probe{
 		Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: resolve.PathKubeletClient, Want: "system:node:" + n.Name,
 	}
+	if n.Kubelet.RotateServing {
+		host.Probes["kubelet serving certificate"] = state.Probe{
+			Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: resolve.PathKubeletServer,
+			Address: n.IP.String(), Want: "system:node:" + n.Name, Cure: servingCure(n),
+		}
+	}
 	host.Probes["kube-proxy healthz"] = state.Probe{
 		Component: state.ComponentKubeProxy, Kind: state.ProbeHTTP, Path: "/healthz", Address: kubeProxyHealthz(n.KubeProxy.Config),
 	}
+}
+
+// servingCure is for who wonders why kubectl logs and exec fail: the approval is the manager's, by
+// addresses that only a token or an administrator gives.
+func servingCure(n resolve.Node) string {
+	return fmt.Sprintf("kubectl logs and exec fail here until the kubelet's request for it is approved: if spec.addresses of NodeState %[1]s lacks %[2]s, add it: "+
+		"kubectl patch nodestate %[1]s --type merge -p '{\"spec\":{\"addresses\":[%[2]q]}}'; else kubectl describe csr says what it waits for", n.Name, n.IP.String())
 }
 
 // kubeletHealthz follows healthzBindAddress and healthzPort of the free configuration; port 0 turns the

@@ -210,6 +210,29 @@ func TestTwoRenderersCannotWriteOneResource(t *testing.T) {
 	}
 }
 
+func TestAMissingServingCertificateIsAFaultWhereTheClusterIsAskedForOne(t *testing.T) {
+	asked := 0
+	for _, name := range resolvetest.Cases {
+		in := resolvetest.Load(t, name)
+		host := mustRender(t, in)
+		content := host.Files[resolve.PathKubeletConfig].Content
+		probe, probed := host.Probes["kubelet serving certificate"]
+		if asks := bytes.Contains(content, []byte("serverTLSBootstrap: true")); asks != probed {
+			t.Errorf("%s: the kubelet asks for a serving certificate: %t, and it is looked for: %t", name, asks, probed)
+		}
+		if !probed {
+			continue
+		}
+		asked++
+		if cure := fmt.Sprintf(`kubectl patch nodestate %s --type merge -p '{"spec":{"addresses":[%q]}}'`, in.NodeName, probe.Address); !strings.Contains(probe.Cure, cure) {
+			t.Errorf("%s: want %s in %s", name, cure, probe.Cure)
+		}
+	}
+	if asked == 0 || asked == len(resolvetest.Cases) {
+		t.Errorf("%d of %d cases ask for one", asked, len(resolvetest.Cases))
+	}
+}
+
 func TestPlaceholdersNameTheSecretTheyStandFor(t *testing.T) {
 	in := resolvetest.Load(t, "full")
 	in.Secrets = resolve.Placeholders()

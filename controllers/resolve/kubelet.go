@@ -66,13 +66,13 @@ func (r *resolver) bind(field string, spec *v1alpha1.BindAddress) netip.Addr {
 }
 
 func (r *resolver) serving(spec v1alpha1.KubeletServing) {
-	k := &r.node.Kubelet
-	k.RotateServing = spec.Rotate
-	if (spec.CertSecretRef == nil) != (spec.KeySecretRef == nil) || spec.Rotate && spec.CertSecretRef != nil {
+	k, given := &r.node.Kubelet, spec.CertSecretRef != nil
+	k.RotateServing = or(spec.Rotate, !given)
+	if given != (spec.KeySecretRef != nil) || given && k.RotateServing {
 		r.invalid("kubelet.serving", "", "needs certSecretRef and keySecretRef together, or rotate alone, or nothing: remove what is too much")
 		return
 	}
-	if spec.CertSecretRef != nil {
+	if given {
 		k.Serving = r.keyPair("kubelet.serving", nil, spec.CertSecretRef, spec.KeySecretRef)
 	}
 }

@@ -34,7 +34,9 @@ const (
 	PathKubeletDockerConfig = "/var/lib/kubelet/config.json"
 	PathKubeletKubeconfig   = "/etc/kubernetes/kubelet.kubeconfig"
 	// PathKubeletClient is the certificate that the kubelet obtains and renews by itself.
-	PathKubeletClient    = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	PathKubeletClient = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	// PathKubeletServer is the certificate that the kubelet serves with, where it requests that from the cluster.
+	PathKubeletServer    = "/var/lib/kubelet/pki/kubelet-server-current.pem"
 	PathKubeletBootstrap = "/etc/kubernetes/bootstrap-kubelet.kubeconfig"
 
 	PathKubeProxyConfig     = "/var/lib/kube-proxy/config.yaml"

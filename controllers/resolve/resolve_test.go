@@ -115,7 +115,7 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 		Backend                          resolve.Backend
 		Masquerade, Hairpin, Forward     string
 		Downloads                        int32
-		LiveRestore, IPForward           bool
+		LiveRestore, IPForward, Rotate   bool
 		Cgroup, LogDriver, DataRoot      string
 		LogOptions                       map[string]string
 		Pause                            string
@@ -129,7 +129,7 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 		IP: "198.51.100.20", Interface: "enp1s0", SubnetLength: 24,
 		Backend:    resolve.Backend{Type: "VXLAN", VNI: 1, Port: 8472},
 		Masquerade: "ClusterCIDR", Hairpin: "HairpinVeth", Forward: "ACCEPT",
-		Downloads: 3, LiveRestore: true, IPForward: true, Cgroup: "systemd", LogDriver: "json-file", DataRoot: "/var/lib/docker",
+		Downloads: 3, LiveRestore: true, IPForward: true, Rotate: true, Cgroup: "systemd", LogDriver: "json-file", DataRoot: "/var/lib/docker",
 		LogOptions: map[string]string{"max-size": "100m", "max-file": "3"}, Pause: "registry.k8s.io/pause:3.10",
 		MaxPods: 110, PerCore: 32768, ConntrackMin: 131072, Mode: "IPTables", KubeletBind: "198.51.100.20", KubeProxyBind: "198.51.100.20",
 		Established: "24h0m0s", Modules: []string{"br_netfilter", "overlay"},
@@ -138,7 +138,7 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 	have := defaults{
 		IP: got.IP.String(), Interface: got.Interface, SubnetLength: got.Network.PodSubnetLength, Backend: got.Network.Backend,
 		Masquerade: string(got.Network.Masquerade), Hairpin: string(got.Network.Hairpin), Forward: got.System.ForwardPolicy,
-		Downloads: got.Docker.MaxConcurrentDownloads, LiveRestore: got.Docker.LiveRestore, IPForward: got.Docker.IPForward,
+		Downloads: got.Docker.MaxConcurrentDownloads, LiveRestore: got.Docker.LiveRestore, IPForward: got.Docker.IPForward, Rotate: got.Kubelet.RotateServing,
 		Cgroup: string(got.Docker.CgroupDriver), LogDriver: got.Docker.LogDriver, DataRoot: got.Docker.DataRoot, LogOptions: got.Docker.LogOptions,
 		Pause: got.CRIDockerd.PodInfraImage, MaxPods: got.Kubelet.MaxPods, PerCore: got.KubeProxy.ConntrackMaxPerCore,
 		ConntrackMin: got.KubeProxy.ConntrackMin, Mode: string(got.KubeProxy.Mode), KubeletBind: got.Kubelet.Address.String(),
@@ -150,6 +150,36 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 	}
 	if got.Network.DNS != nil || got.Flannel.Etcd != nil || got.Docker.Proxy != nil || got.Kubelet.Serving != nil || got.Kubelet.FailCgroupV1 != nil {
 		t.Errorf("what is off by default is on: %+v", got)
+	}
+}
+
+func TestOneCertificateIsServedWith(t *testing.T) {
+	ref := &v1alpha1.SecretKeyReference{Name: "serving", Key: "tls.crt"}
+	key := &v1alpha1.SecretKeyReference{Name: "serving", Key: "tls.key"}
+	for name, tc := range map[string]struct {
+		reason        string
+		serving       *v1alpha1.KubeletServing
+		rotate, given bool
+		refuse        bool
+	}{
+		"None":         {"the cluster's, since an API server may trust no other", nil, true, false, false},
+		"Empty":        {"an object that a parent's fields are merged into", &v1alpha1.KubeletServing{}, true, false, false},
+		"Rotate":       {"the default in words", &v1alpha1.KubeletServing{Rotate: new(true)}, true, false, false},
+		"SelfSigned":   {"only when it is asked for", &v1alpha1.KubeletServing{Rotate: new(false)}, false, false, false},
+		"Given":        {"the user's own", &v1alpha1.KubeletServing{CertSecretRef: ref, KeySecretRef: key}, false, true, false},
+		"GivenInWords": {"the user's own", &v1alpha1.KubeletServing{Rotate: new(false), CertSecretRef: ref, KeySecretRef: key}, false, true, false},
+		"Both":         {"two certificates", &v1alpha1.KubeletServing{Rotate: new(true), CertSecretRef: ref, KeySecretRef: key}, false, false, true},
+		"Half":         {"a certificate without its key", &v1alpha1.KubeletServing{CertSecretRef: ref}, false, false, true},
+	} {
+		in := resolvetest.Load(t, "full")
+		in.Revision.Node.Kubelet.Serving = tc.serving
+		got, err := resolve.Resolve(in)
+		if (err != nil) != tc.refuse {
+			t.Errorf("%s: %s: %v", name, tc.reason, err)
+		}
+		if err == nil && (got.Kubelet.RotateServing != tc.rotate || (got.Kubelet.Serving != nil) != tc.given) {
+			t.Errorf("%s: %s: rotate %t, given %t", name, tc.reason, got.Kubelet.RotateServing, got.Kubelet.Serving != nil)
+		}
 	}
 }
 

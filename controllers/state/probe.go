@@ -9,19 +9,23 @@ const (
 	// ProbeCRI asks a container runtime for its version and status, and wants it and its network to
 	// be ready.
 	ProbeCRI ProbeKind = "CRI"
-	// ProbeCertificate reads the certificate in the file Path and answers with the name it is for.
+	// ProbeCertificate reads the certificate in the file Path and answers with the name it is for. With
+	// an Address, it must be for that too.
 	ProbeCertificate ProbeKind = "Certificate"
 )
 
 // Probe is a question to a program of the host, and in an observed host the answer.
 type Probe struct {
 	Kind ProbeKind
-	// Address is HOST:PORT, or unix:///PATH.
+	// Address is HOST:PORT, or unix:///PATH; of a certificate, an IP address.
 	Address string
 	// Path of a URL or a file.
 	Path string
 	// Want is desired only: the one good answer; empty for any.
 	Want string
+	// Cure is desired only: what comes of a certificate that is not there, and what to do; empty where
+	// that is no fault.
+	Cure string
 	// Answer is observed only: what was answered, on one line.
 	Answer string
 	// Failure is observed only: why there is no good answer; empty when there is one.

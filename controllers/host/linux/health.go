@@ -73,7 +73,7 @@ func (h *health) ask(ctx context.Context, p state.Probe) (string, error) {
 	case state.ProbeCRI:
 		return askCRI(ctx, p.Address)
 	case state.ProbeCertificate:
-		return h.subject(p.Path)
+		return h.subject(p)
 	}
 	return "", fmt.Errorf("no such kind of probe: %q", p.Kind)
 }
@@ -127,8 +127,8 @@ func askCRI(ctx context.Context, address string) (string, error) {
 }
 
 // subject is the common name of the first certificate in a file.
-func (h *health) subject(path string) (string, error) {
-	content, err := readText(h.tree, path)
+func (h *health) subject(p state.Probe) (string, error) {
+	content, err := readText(h.tree, p.Path)
 	if err != nil {
 		return "", cause(err)
 	}
@@ -143,6 +143,9 @@ func (h *health) subject(path string) (string, error) {
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return "", fmt.Errorf("bad certificate: %w", err)
+		}
+		if p.Address != "" && certificate.VerifyHostname(p.Address) != nil {
+			return certificate.Subject.CommonName, fmt.Errorf("not for %s", p.Address)
 		}
 		return certificate.Subject.CommonName, nil
 	}

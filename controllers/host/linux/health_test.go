@@ -2,7 +2,12 @@ package linux
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +144,27 @@ func TestACertificateAnswersWithTheNameItIsFor(t *testing.T) {
 		got := h.Ask(t.Context(), map[string]state.Probe{"x": {Kind: state.ProbeCertificate, Path: path}})["x"]
 		if got.Answer != want[0] || !strings.Contains(got.Failure, want[1]) || strings.Contains(fmt.Sprint(got), "PRIVATE") {
 			t.Errorf("%s: %+v; want %q", path, got, want)
+		}
+	}
+}
+
+func TestACertificateToServeWithIsForTheAddress(t *testing.T) {
+	root := t.TempDir()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "system:node:node-a"}, IPAddresses: []net.IP{net.ParseIP("10.64.3.8")}}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant(t, root, "/pki/server.pem", text(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))))
+	h := &health{tree: treeAt(t, root), timeout: time.Second}
+	for address, failure := range map[string]string{"10.64.3.8": "", "10.64.3.9": "not for 10.64.3.9"} {
+		got := h.Ask(t.Context(), map[string]state.Probe{"x": {Kind: state.ProbeCertificate, Path: "/pki/server.pem", Address: address}})["x"]
+		if got.Answer != "system:node:node-a" || got.Failure != failure {
+			t.Errorf("%s: %+v", address, got)
 		}
 	}
 }
