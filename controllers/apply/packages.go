@@ -54,6 +54,9 @@ func (r *runner) transaction(ctx context.Context, steps []plan.Step) (Results, e
 		return nil, err
 	}
 	err := r.host.Packages.Change(ctx, r.transactionOf(steps))
+	if _, untouched := errors.AsType[*host.UntouchedError](err); untouched && !r.resume {
+		r.book.ledger.Installing, r.book.behind = nil, true
+	}
 	deferred := errors.Is(err, host.ErrDeferred)
 	results := make(Results, 0, len(steps))
 	for i := range steps {

@@ -131,7 +131,8 @@ type Packages interface {
 	// Change makes the transaction, or nothing of it where that can be known beforehand: that every
 	// version is there, that nothing else would be removed, that nobody holds what is to change, and
 	// that everything can be downloaded and is signed. It waits a bounded time for the package
-	// manager's lock and never breaks it. Once packages are being changed, ctx does not stop it.
+	// manager's lock and never breaks it. Once packages are being changed, ctx does not stop it; an
+	// error from before that is an UntouchedError. What somebody else was cut off in is such an error.
 	Change(ctx context.Context, t Transaction) error
 	// Busy says who holds the package manager's lock at this moment; empty when nobody does.
 	Busy() (string, error)
@@ -147,9 +148,19 @@ type Transaction struct {
 	// Unhold names packages that Seedbed held and that are to change or to be let go. Hold names those
 	// to hold in the version they then have.
 	Unhold, Hold []string
-	// Resume first finishes what an earlier transaction of Seedbed's was cut off in.
+	// Resume also finishes what an earlier transaction of Seedbed's was cut off in, whatever packages
+	// that has left unfinished, those that it brought along included.
 	Resume bool
 }
+
+// UntouchedError is a transaction that ended before any package was changed: nothing of it is left
+// to be finished.
+type UntouchedError struct{ Err error }
+
+func (e *UntouchedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UntouchedError) Unwrap() error { return e.Err }
 
 // Binaries is the host's programs that are downloaded. Contents are never in memory. Paths are as
 // for Files.

@@ -37,7 +37,10 @@ func (b *builder) packages() {
 			}
 		}
 	}
-	order := []Action{Remove, Install, Hold, Unhold}
+	if !b.leaving {
+		steps = append(steps, b.unfinished(len(steps))...)
+	}
+	order := []Action{Remove, Install, Finish, Hold, Unhold}
 	slices.SortStableFunc(steps, func(x, y Step) int {
 		return cmp.Compare(slices.Index(order, x.Action), slices.Index(order, y.Action))
 	})
@@ -45,6 +48,23 @@ func (b *builder) packages() {
 	for i := range steps {
 		b.add(steps[i], steps[i].Package.Needs...)
 	}
+}
+
+// unfinished is for a transaction that was begun and not seen to end, where nothing else is to be done
+// with packages: those that it was about are as they are to be, or not wanted any more, but others
+// that it brought along may not be whole. Any other step finishes it as well.
+func (b *builder) unfinished(others int) []Step {
+	if others > 0 {
+		return nil
+	}
+	var steps []Step
+	for _, name := range slices.Sorted(slices.Values(b.ledger.Installing)) {
+		steps = append(steps, Step{
+			Action: Finish, Target: packageRef(name), Package: &state.Package{}, Unowned: true,
+			Before: cmp.Or(b.observed.Packages[name].Version, "absent"), Reason: "the package manager was cut off in it",
+		})
+	}
+	return steps
 }
 
 // prerequisites writes, before the packages, the files that they need: those of their repositories,
@@ -106,7 +126,7 @@ func (b *builder) packageBlocked(name string, seen state.Package, a Action) (cau
 	switch {
 	case seen.Broken != "" && len(b.ledger.Installing) == 0:
 		return v1alpha1.ReasonPackageManagerInterrupted,
-			fmt.Sprintf("it is %s, and it was not Seedbed that was cut off: run dpkg --configure -a", seen.Broken)
+			fmt.Sprintf("it is %s, and it was not Seedbed that was cut off: run dpkg --configure --pending, then apt-get install --fix-broken --reinstall %s", seen.Broken, name)
 	case seen.Held && a != Hold && !b.holds(name):
 		return v1alpha1.ReasonPackageHeld,
 			fmt.Sprintf("somebody else holds it at %s: run apt-mark unhold %s (dnf versionlock delete), or ask for that version", seen.Version, name)
@@ -142,6 +162,7 @@ func (b *builder) restorePackages() {
 	if !b.leaving {
 		return
 	}
+	steps := 0
 	for _, name := range b.removedPackages() {
 		ref, prior := packageRef(name), b.prior(packageRef(name))
 		seen, installed := b.observed.Packages[name]
@@ -160,6 +181,10 @@ func (b *builder) restorePackages() {
 			continue
 		}
 		b.add(s, b.unitsGoing()...)
+		steps++
+	}
+	for _, s := range b.unfinished(steps) {
+		b.add(s)
 	}
 }
 

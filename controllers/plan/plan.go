@@ -27,9 +27,11 @@ const (
 	// Install installs a package in a version, and holds it there where one is given.
 	Install Action = "install"
 	// Remove removes a package; its configuration files stay.
-	Remove  Action = "remove"
-	Hold    Action = "hold"
-	Unhold  Action = "unhold"
+	Remove Action = "remove"
+	Hold   Action = "hold"
+	Unhold Action = "unhold"
+	// Finish finishes what the package manager was cut off in.
+	Finish  Action = "finish"
 	Enable  Action = "enable"
 	Disable Action = "disable"
 	Start   Action = "start"

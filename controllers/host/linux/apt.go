@@ -69,89 +69,75 @@ func (a *apt) Busy() (string, error) { return a.locks.holder() }
 // Change implements host.Packages.
 func (a *apt) Change(ctx context.Context, t host.Transaction) error {
 	if err := host.CheckTransaction(t); err != nil {
-		return err
+		return untouched(err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.locks.await(ctx); err != nil {
-		return err
+		return untouched(err)
 	}
-	if t.Resume {
-		if err := a.resume(ctx); err != nil {
-			return err
-		}
+	cut, err := a.unfinished(ctx, t)
+	if err != nil {
+		return err
 	}
 	if err := a.mark(ctx, "unhold", t.Unhold); err != nil {
 		return err
 	}
-	if err := a.transact(ctx, t); err != nil {
-		// What was held goes on being held, as if nothing had been asked.
-		return errors.Join(err, a.mark(context.WithoutCancel(ctx), "hold", t.Unhold))
+	if err := a.transact(ctx, t, cut); err != nil {
+		if _, before := errors.AsType[*host.UntouchedError](err); before {
+			// What was held goes on being held, as if nothing had been asked.
+			return errors.Join(err, a.mark(context.WithoutCancel(ctx), "hold", t.Unhold))
+		}
+		return err
 	}
 	return a.mark(ctx, "hold", t.Hold)
 }
 
-// transact installs and removes.
-func (a *apt) transact(ctx context.Context, t host.Transaction) error {
-	words, err := a.words(t)
-	if err != nil || len(words) == 0 {
-		return err
+// transact installs and removes, and finishes what is cut off.
+func (a *apt) transact(ctx context.Context, t host.Transaction, cut map[string]dpkgPackage) error {
+	c, err := a.command(t, cut)
+	if err != nil || c.empty() {
+		return untouched(err)
 	}
-	fetch, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("packages: not downloaded after "+fetchTimeout.String()))
-	defer cancel()
-	if err := a.know(fetch, t.Install); err != nil {
-		return err
+	err = a.prepare(ctx, c)
+	if err != nil && c.mend {
+		c, err = a.mendWhole(ctx, t, err)
 	}
-	if err := a.rehearse(fetch, words, t.Remove); err != nil {
-		return err
-	}
-	if _, err := a.get(fetch, append([]string{"--download-only", "install", "--"}, words...)...); err != nil {
-		return err
-	}
-	change, done := context.WithTimeoutCause(context.WithoutCancel(ctx), changeTimeout, errors.New("packages: not done after "+changeTimeout.String()))
-	defer done()
-	if _, err = a.get(change, append([]string{"install", "--"}, words...)...); err != nil {
-		return err
-	}
-	return verify(change, a, t)
-}
-
-// words are the packages as apt-get takes them: name=version, and name- for one to be removed. What
-// is not installed need not be removed, and apt may not even know it.
-func (a *apt) words(t host.Transaction) ([]string, error) {
-	var words []string
-	for _, name := range t.Remove {
-		_, installed, err := a.database.get(name)
-		if err != nil {
-			return nil, err
-		}
-		if installed {
-			words = append(words, name+"-")
-		}
-	}
-	for _, name := range state.SortedKeys(t.Install) {
-		word := name
-		if version := t.Install[name]; version != "" {
-			word += "=" + version
-		}
-		words = append(words, word)
-	}
-	return words, nil
-}
-
-// resume finishes what a transaction of ours was cut off in.
-func (a *apt) resume(ctx context.Context) error {
-	dpkg, err := find("dpkg")
 	if err != nil {
-		return fmt.Errorf("packages: %w", err)
+		return untouched(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+	if err := a.carryOut(ctx, c); err != nil {
+		return err
+	}
+	if err := verify(ctx, a, t); err != nil {
+		return err
+	}
+	return a.finished()
+}
+
+// carryOut has packages changed, which nothing stops any more.
+func (a *apt) carryOut(ctx context.Context, c aptCommand) error {
+	if c.empty() {
+		return nil
+	}
+	ctx, done := context.WithTimeoutCause(context.WithoutCancel(ctx), changeTimeout, errors.New("packages: not done after "+changeTimeout.String()))
+	defer done()
+	_, err := a.get(ctx, c.args()...)
+	return err
+}
+
+// prepare does all that can fail before a package is changed.
+func (a *apt) prepare(ctx context.Context, c aptCommand) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("packages: not downloaded after "+fetchTimeout.String()))
 	defer cancel()
-	args := slices.Concat(a.dpkgOptions, []string{"--force-confdef", "--force-confold", "--configure", "--pending"})
-	if _, _, err := runAs(ctx, quietly, dpkg, args...); err != nil {
-		return packageError(v1alpha1.ReasonPackageManagerInterrupted, "packages: finish what was cut off: %w", err)
+	if err := a.know(ctx, c.install); err != nil {
+		return err
 	}
-	return nil
+	if err := a.rehearse(ctx, c); err != nil {
+		return err
+	}
+	_, err := a.get(ctx, c.args("--download-only")...)
+	return err
 }
 
 // know refreshes repositories when a version that is to be installed is not known: first ours, then,
@@ -237,8 +223,8 @@ func (a *apt) unknown(ctx context.Context, install map[string]string) ([]string,
 
 // rehearse has apt work the transaction out, and refuses one that would remove what nobody named. A
 // failure may come from repositories of the host's that were never read.
-func (a *apt) rehearse(ctx context.Context, words, remove []string) error {
-	simulate := append([]string{"--simulate", "install", "--"}, words...)
+func (a *apt) rehearse(ctx context.Context, c aptCommand) error {
+	simulate := c.args("--simulate")
 	out, err := a.get(ctx, simulate...)
 	if err != nil {
 		if refreshed, refreshErr := a.refreshAll(ctx); refreshErr != nil || !refreshed {
@@ -254,7 +240,7 @@ func (a *apt) rehearse(ctx context.Context, words, remove []string) error {
 		if len(words) < 2 || (words[0] != "Remv" && words[0] != "Purg") {
 			continue
 		}
-		if name, _, _ := strings.Cut(words[1], ":"); !slices.Contains(remove, name) {
+		if name, _, _ := strings.Cut(words[1], ":"); !slices.Contains(c.remove, name) {
 			others = append(others, name)
 		}
 	}

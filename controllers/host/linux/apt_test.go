@@ -44,7 +44,7 @@ func TestF026LockThatIsGivenBackInTimeIsWaitedFor(t *testing.T) {
 }
 
 func TestF027WhatSeedbedWasCutOffInIsFinished(t *testing.T) {
-	repository := aptRepository(t, testPackage{name: "seedbed-one", version: "1.0-1", postinst: "#!/bin/sh\ntest -e \"$DPKG_ROOT/fixed\"\n"})
+	repository := aptRepository(t, testPackage{name: "seedbed-one", version: "1.0-1", scripts: map[string]string{"postinst": "#!/bin/sh\ntest -e \"$DPKG_ROOT/fixed\"\n"}})
 	a, root := aptRoot(t, repository)
 	if err := a.Change(t.Context(), installing("seedbed-one", "1.0-1")); err == nil {
 		t.Fatal("a package whose script fails was installed")
@@ -200,7 +200,7 @@ func TestStatusFileIsReadOnceUntilItChanges(t *testing.T) {
 			t.Errorf("%s is %+v, %v, %v; want %+v", name, got, found, err, want)
 		}
 	}
-	database.packages["a"] = state.Package{Version: "from memory"}
+	database.packages["a"] = dpkgPackage{Package: state.Package{Version: "from memory"}}
 	if got, _, _ := database.get("a"); got.Version != "from memory" {
 		t.Error("the status file was read again although it is the same")
 	}

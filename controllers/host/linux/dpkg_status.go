@@ -20,13 +20,22 @@ const (
 	maxStatusLine = 4 << 20
 )
 
+// dpkgPackage is a package as dpkg's status file has it.
+type dpkgPackage struct {
+	state.Package
+	// unpack is true for one whose files may not all be there: it has to be unpacked again.
+	unpack bool
+	// going is true for one that is to be removed.
+	going bool
+}
+
 // dpkgDatabase is dpkg's status file, parsed again when it changes. dpkg replaces it as a whole.
 type dpkgDatabase struct {
 	path string
 
 	mu       sync.Mutex
 	read     fileStamp
-	packages map[string]state.Package
+	packages map[string]dpkgPackage
 }
 
 func newDpkgDatabase(root string) *dpkgDatabase {
@@ -41,7 +50,24 @@ func (d *dpkgDatabase) get(name string) (state.Package, bool, error) {
 		return state.Package{}, false, fmt.Errorf("package %s: %s: %w", name, d.path, cause(err))
 	}
 	p, ok := d.packages[name]
-	return p, ok, nil
+	return p.Package, ok, nil
+}
+
+// unfinished are the packages that somebody was cut off in. Triggers that were not run yet are no
+// harm: they are, when dpkg is run next.
+func (d *dpkgDatabase) unfinished() (map[string]dpkgPackage, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.refresh(); err != nil {
+		return nil, fmt.Errorf("packages: %s: %w", d.path, cause(err))
+	}
+	cut := map[string]dpkgPackage{}
+	for name, p := range d.packages {
+		if p.Broken != "" {
+			cut[name] = p
+		}
+	}
+	return cut, nil
 }
 
 func (d *dpkgDatabase) refresh() error {
@@ -71,17 +97,18 @@ func (d *dpkgDatabase) refresh() error {
 }
 
 // parseStatus reads the paragraphs of deb822(5). Of a package that is installed for several
-// architectures, the first counts.
-func parseStatus(r io.Reader) (map[string]state.Package, error) {
-	packages := map[string]state.Package{}
-	var name, status, version string
+// architectures, the first counts; the others go by "name:architecture".
+func parseStatus(r io.Reader) (map[string]dpkgPackage, error) {
+	packages := map[string]dpkgPackage{}
+	var name, architecture, status, version string
 	end := func() {
 		if p, installed := statusOf(status, version); installed && name != "" {
-			if _, twice := packages[name]; !twice {
-				packages[name] = p
+			if _, twice := packages[name]; twice {
+				name += ":" + architecture
 			}
+			packages[name] = p
 		}
-		name, status, version = "", "", ""
+		name, architecture, status, version = "", "", "", ""
 	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxStatusLine)
@@ -94,6 +121,8 @@ func parseStatus(r io.Reader) (map[string]state.Package, error) {
 			}
 		case "Package":
 			name = strings.TrimSpace(value)
+		case "Architecture":
+			architecture = strings.TrimSpace(value)
 		case "Status":
 			status = strings.TrimSpace(value)
 		case "Version":
@@ -106,20 +135,21 @@ func parseStatus(r io.Reader) (map[string]state.Package, error) {
 
 // statusOf reads the three words of a Status field (dpkg(1), "INFORMATION ABOUT PACKAGES"): what is
 // wanted, an error flag, and what is. A package of which only configuration files are left is gone.
-func statusOf(status, version string) (state.Package, bool) {
+func statusOf(status, version string) (dpkgPackage, bool) {
 	words := strings.Fields(status)
 	if len(words) != 3 {
-		return state.Package{}, false
+		return dpkgPackage{}, false
 	}
-	p := state.Package{Version: version, Held: words[0] == "hold"}
+	p := dpkgPackage{Package: state.Package{Version: version, Held: words[0] == "hold"}}
+	p.going = words[0] == "deinstall" || words[0] == "purge"
 	switch words[2] {
 	case "not-installed", "config-files":
-		return state.Package{}, false
+		return dpkgPackage{}, false
 	case "half-installed", "unpacked", "half-configured":
-		p.Broken = words[2]
+		p.Broken, p.unpack = words[2], words[2] == "half-installed"
 	}
 	if words[1] == "reinstreq" {
-		p.Broken = "to be installed again"
+		p.Broken, p.unpack = "to be installed again", true
 	}
 	return p, true
 }

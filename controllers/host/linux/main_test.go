@@ -31,6 +31,7 @@ var children = map[string]func(args []string) error{
 	"hold-lock":        holdLock,
 	"hold-record-lock": holdRecord,
 	"check-forever":    checkForever,
+	"apt-pass":         aptPass,
 }
 
 func TestMain(m *testing.M) {

@@ -185,6 +185,14 @@ func verify(ctx context.Context, p host.Packages, t host.Transaction) error {
 	return nil
 }
 
+// untouched marks an error from before any package was changed; nil stays nil.
+func untouched(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &host.UntouchedError{Err: err}
+}
+
 func packageError(reason, format string, args ...any) error {
 	return &host.Error{Reason: reason, Err: fmt.Errorf(format, args...)}
 }

@@ -54,8 +54,10 @@ type testPackage struct {
 	fields string
 	// files by path; those below /etc are configuration files.
 	files map[string]string
-	// postinst is a script that dpkg runs once the package is unpacked.
-	postinst string
+	// scripts that dpkg runs, by name (deb-postinst(5)).
+	scripts map[string]string
+	// triggers is what the package wants to be told of (deb-triggers(5)).
+	triggers string
 }
 
 var contractPackages = []testPackage{
@@ -79,7 +81,13 @@ func aptRoot(t *testing.T, repository string) (a *apt, root string) {
 		}
 	}
 	plant(t, root, dpkgStatus, state.File{Mode: 0o644})
-	a = newApt(root, []string{
+	plant(t, root, resolve.PathAptSources+"test.sources", state.File{Mode: 0o644, Content: []byte("Types: deb\nURIs: file:" + repository + "\nSuites: ./\nTrusted: yes\n")})
+	return aptAt(root), root
+}
+
+// aptAt is apt for a root that aptRoot made.
+func aptAt(root string) *apt {
+	a := newApt(root, []string{
 		"-o", "Dir=" + root, "-o", "Dir::State::status=" + filepath.Join(root, dpkgStatus),
 		"-o", "APT::Sandbox::User=root",
 	})
@@ -89,8 +97,7 @@ func aptRoot(t *testing.T, repository string) (a *apt, root string) {
 		a.options = append(a.options, "-o", "Dpkg::Options::="+option)
 	}
 	a.locks.wait = 300 * time.Millisecond
-	plant(t, root, resolve.PathAptSources+"test.sources", state.File{Mode: 0o644, Content: []byte("Types: deb\nURIs: file:" + repository + "\nSuites: ./\nTrusted: yes\n")})
-	return a, root
+	return a
 }
 
 // aptRepository is a folder of packages with their index.
@@ -122,8 +129,11 @@ func addPackages(t *testing.T, repository string, packages ...testPackage) {
 		if conffiles != "" {
 			plant(t, build, "/DEBIAN/conffiles", state.File{Mode: 0o644, Content: []byte(conffiles)})
 		}
-		if p.postinst != "" {
-			plant(t, build, "/DEBIAN/postinst", state.File{Mode: 0o755, Content: []byte(p.postinst)})
+		for script, content := range p.scripts {
+			plant(t, build, "/DEBIAN/"+script, state.File{Mode: 0o755, Content: []byte(content)})
+		}
+		if p.triggers != "" {
+			plant(t, build, "/DEBIAN/triggers", state.File{Mode: 0o644, Content: []byte(p.triggers)})
 		}
 		command(t, "/", "dpkg-deb", "--root-owner-group", "--build", build, filepath.Join(repository, p.name+"_"+p.version+"_all.deb"))
 	}
