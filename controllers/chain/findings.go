@@ -185,7 +185,7 @@ func (e *examiner) probes() {
 // identify a kubelet.
 func (e *examiner) certificate(unit string, want, answer state.Probe) {
 	if answer.Failure != "" && want.Cure != "" {
-		e.add(v1alpha1.ReasonServingCertificate, "", "%s: %s: %s", want.Path, answer.Failure, want.Cure)
+		e.add(v1alpha1.ReasonServingCertificate, "", "kubectl logs and exec fail: %s: %s; %s", want.Path, answer.Failure, want.Cure)
 	}
 	if answer.Failure == "" && answer.Answer != want.Want {
 		e.add(v1alpha1.ReasonNodeNameMismatch, "SB022", "%s is for %q and the node is %q: remove %s and restart %s, which asks for one anew", want.Path, answer.Answer, want.Want, want.Path, unit)

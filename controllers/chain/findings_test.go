@@ -208,7 +208,7 @@ func TestExamine(t *testing.T) {
 		"NoServingCertificate": {"kubectl logs fails, and somebody has to do something about it", func(d, s state.Host) {
 			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
 			s.Probes["serving"] = state.Probe{Failure: "no such file or directory"}
-		}, []string{"kubelet ServingCertificateMissing "}, "/server.pem: no such file or directory: approve it"},
+		}, []string{"kubelet ServingCertificateMissing "}, "kubectl logs and exec fail: /server.pem: no such file or directory; approve it"},
 		"ServingCertificate": {"it is there", func(d, s state.Host) {
 			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
 			s.Probes["serving"] = state.Probe{Answer: "system:node:node-a"}

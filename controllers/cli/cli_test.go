@@ -202,6 +202,8 @@ func TestBadInputNamesFileLineFieldAndCure(t *testing.T) {
 		{"resync too short", []string{"agent", "--resync", "1ms"}, []string{"--resync 1ms"}},
 		{"node name", []string{"agent", "--node-name", "Node A"}, []string{"--node-name", "Node A"}},
 		{"host root that is no folder", []string{"plan", "-f", guide, "--facts", nodeA, "--host-root", "nowhere"}, []string{"nowhere"}},
+		{"facts of this machine", []string{"plan", "-f", guide, "--facts", nodeA, "--host-root", "/"}, []string{"--host-root /", "remove --facts"}},
+		{"host root without facts", []string{"plan", "-f", guide, "--host-root", t.TempDir()}, []string{"--facts is missing"}},
 		{"kubeconfig that is not there", []string{"status", "--kubeconfig", "nowhere.kubeconfig"}, []string{"nowhere.kubeconfig"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -43,10 +43,8 @@ func (in *offlineInput) addFlags(c *cobra.Command) {
 	f.StringVar(&in.nodeName, "node-name", "", "name of the node (default: the hostname in the facts)")
 	f.StringVar(&in.labels, "labels", "", "labels of the node, key=value,…; they choose among several NodeConfigs")
 	f.StringVar(&in.config, "config", "", "name of the NodeConfig to use, whatever its selector says")
-	for _, name := range []string{"filename", "facts"} {
-		if err := c.MarkFlagRequired(name); err != nil {
-			panic(err) // a flag that was not defined: a programming error
-		}
+	if err := c.MarkFlagRequired("filename"); err != nil {
+		panic(err) // a flag that was not defined: a programming error
 	}
 }
 
@@ -65,27 +63,32 @@ type offlineNode struct {
 // secretContents are the contents of Secrets by reference.
 type secretContents = map[v1alpha1.SecretKeyReference]state.Sensitive
 
-// node reads the files and renders the node. known are contents of Secrets that count where the
-// files have none; what is not known either is a placeholder.
-func (in *offlineInput) node(stdin io.Reader, known secretContents) (offlineNode, error) {
+// hostKnowledge is what a node is rendered with beside the objects.
+type hostKnowledge struct {
+	facts v1alpha1.Facts
+	// secrets are contents that count where the files have none; what is not known either is a
+	// placeholder.
+	secrets secretContents
+	// kubeletCertified is true where the kubelet needs no bootstrap token any more.
+	kubeletCertified bool
+}
+
+// node reads the files and renders the node.
+func (in *offlineInput) node(stdin io.Reader, known hostKnowledge) (offlineNode, error) {
 	objects, err := loadObjects(in.files, stdin)
 	if err != nil {
 		return offlineNode{}, err
 	}
-	facts, err := loadFacts(in.facts)
+	values, err := in.secretValues(objects.Secrets, known.secrets)
 	if err != nil {
 		return offlineNode{}, err
 	}
-	values, err := in.secretValues(objects.Secrets, known)
-	if err != nil {
-		return offlineNode{}, err
-	}
-	n := offlineNode{name: in.nodeName, facts: facts}
+	n := offlineNode{name: in.nodeName, facts: known.facts}
 	if n.name == "" {
-		n.name = facts.Hostname
+		n.name = strings.ToLower(n.facts.Hostname)
 	}
 	if n.name == "" {
-		return offlineNode{}, fmt.Errorf("%s has no hostname: add one, or give --node-name", in.facts)
+		return offlineNode{}, errors.New("the facts have no hostname: add one, or give --node-name")
 	}
 	rev, prefix, err := in.revision(objects, n.name)
 	if err != nil {
@@ -96,7 +99,9 @@ func (in *offlineInput) node(stdin io.Reader, known secretContents) (offlineNode
 	}
 	n.placeholders = missing(rev.SecretNames(), values)
 	secrets := resolve.NewSecrets(values).WithPlaceholders()
-	resolved, err := resolve.Resolve(resolve.Input{NodeName: n.name, Revision: rev, Facts: facts, Secrets: secrets})
+	resolved, err := resolve.Resolve(resolve.Input{
+		NodeName: n.name, Revision: rev, Facts: n.facts, Secrets: secrets, KubeletHasCertificate: known.kubeletCertified,
+	})
 	if err != nil {
 		return offlineNode{}, fmt.Errorf("NodeConfig %s cannot be realised on %s: %w", prefix, n.name, err)
 	}
@@ -228,6 +233,9 @@ func addSecret(values secretContents, s *corev1.Secret) {
 }
 
 func loadFacts(path string) (v1alpha1.Facts, error) {
+	if path == "" {
+		return v1alpha1.Facts{}, errors.New("--facts is missing: give a file with the fields of a NodeState's status.facts")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return v1alpha1.Facts{}, fmt.Errorf("facts: %w", err)

@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +14,7 @@ import (
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/linux"
 	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
 )
 
@@ -17,16 +22,20 @@ func newPlanCommand() *cobra.Command {
 	var in offlineInput
 	var output, hostRoot string
 	c := &cobra.Command{
-		Use:   "plan -f FILE --facts FILE [--host-root DIR]",
+		Use:   "plan -f FILE {--host-root / | --facts FILE [--host-root DIR]}",
 		Short: "Print what would change on a node, why, and what it would disturb",
 		Long: `Print the steps that would bring a node to what its NodeConfig says, each with its reason and
 what it costs: None, Reload, Restart, Recreate or Reboot. Nothing is changed.
 
-With --host-root the node is compared with that host root and with what Seedbed's ledger there
-says it owns, and Secrets that no file has are those the agent keeps there; without it, the node is
-compared with an empty host. Where packages or binaries bring the programs, and the facts do not
-have them yet, the plan is what has to be installed first, and says so.`,
-		Example: `  # Everything a new node needs
+With --host-root / the node is this machine, which is looked at as its agent does; that takes root.
+With another folder it is the host root there, described by --facts. Both are compared with what
+Seedbed's ledger there says it owns, and Secrets that no file has are those the agent keeps there.
+Without --host-root the node is compared with an empty host. Where packages or binaries bring the
+programs, and they are not there yet, the plan is what has to be installed first, and says so.`,
+		Example: `  # What an edited file would change on this node
+  sudo seedbed plan -f edited/ --host-root /
+
+  # Everything a new node needs
   seedbed plan -f config/samples/guide --facts config/samples/guide/facts/node-a.yaml
 
   # What an edited file would change on a prepared host root
@@ -47,7 +56,7 @@ have them yet, the plan is what has to be installed first, and says so.`,
 	}
 	in.addFlags(c)
 	addOutputFlag(c, &output)
-	c.Flags().StringVar(&hostRoot, "host-root", "", "host root to compare with (default: an empty host)")
+	c.Flags().StringVar(&hostRoot, "host-root", "", "host root to compare with, / for this machine (default: an empty host)")
 	return c
 }
 
@@ -62,32 +71,63 @@ type planView struct {
 
 func (in *offlineInput) plan(cmd *cobra.Command, hostRoot string) (offlineNode, plan.Plan, error) {
 	if hostRoot == "" {
-		node, err := in.node(cmd.InOrStdin(), nil)
+		facts, err := loadFacts(in.facts)
+		if err != nil {
+			return offlineNode{}, plan.Plan{}, err
+		}
+		node, err := in.node(cmd.InOrStdin(), hostKnowledge{facts: facts})
 		return node, plan.New(node.desired, nothing(node.desired), state.NewLedger()), err
 	}
-	facts, err := loadFacts(in.facts)
-	if err != nil {
-		return offlineNode{}, plan.Plan{}, err
-	}
-	h, err := linux.Offline(hostRoot, facts)
+	h, err := in.host(hostRoot)
 	if err != nil {
 		return offlineNode{}, plan.Plan{}, err
 	}
 	defer h.Close() //nolint:errcheck // nothing was written
-	kept, err := keptSecrets(h.Store)
+	known, ledger, err := look(cmd.Context(), h)
 	if err != nil {
 		return offlineNode{}, plan.Plan{}, fmt.Errorf("host root %s: %w", hostRoot, err)
 	}
-	node, err := in.node(cmd.InOrStdin(), kept)
+	node, err := in.node(cmd.InOrStdin(), known)
 	if err != nil {
 		return offlineNode{}, plan.Plan{}, err
 	}
-	ledger, err := apply.Peek(h.Store)
-	if err != nil {
-		return offlineNode{}, plan.Plan{}, fmt.Errorf("host root %s: %w", hostRoot, err)
-	}
 	observed := host.Observe(cmd.Context(), h, node.desired, ledger)
 	return node, plan.New(node.desired, observed, ledger), nil
+}
+
+// host is this machine, or a host root with the facts that were given.
+func (in *offlineInput) host(root string) (host.Host, error) {
+	if filepath.Clean(root) != "/" {
+		facts, err := loadFacts(in.facts)
+		if err != nil {
+			return host.Host{}, err
+		}
+		return linux.Offline(root, facts)
+	}
+	switch {
+	case in.facts != "":
+		return host.Host{}, errors.New("--host-root / is this machine, whose facts are read from it: remove --facts, or give another --host-root")
+	case os.Geteuid() != 0:
+		return host.Host{}, errors.New("--host-root / is this machine, and looking at all of it takes root: run it with sudo")
+	}
+	return linux.Live()
+}
+
+// look finds out what a host is and what the agent keeps there.
+func look(ctx context.Context, h host.Host) (hostKnowledge, state.Ledger, error) {
+	var known hostKnowledge
+	var err error
+	if known.facts, err = h.Facts.Facts(ctx); err != nil {
+		return known, state.Ledger{}, fmt.Errorf("facts: %w", err)
+	}
+	if known.secrets, err = keptSecrets(h.Store); err != nil {
+		return known, state.Ledger{}, err
+	}
+	if _, known.kubeletCertified, err = h.Files.Read(resolve.PathKubeletClient); err != nil {
+		return known, state.Ledger{}, err
+	}
+	ledger, err := apply.Peek(h.Store)
+	return known, ledger, err
 }
 
 // keptSecrets are those the agent keeps on the host, so that a plan does not take a Secret that no

@@ -33,7 +33,11 @@ secret content are not printed; --to writes them.`,
   seedbed render -f cluster/ --facts node-a.yaml -o json | jq -r '.files[].path'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			node, err := in.node(cmd.InOrStdin(), nil)
+			facts, err := loadFacts(in.facts)
+			if err != nil {
+				return err
+			}
+			node, err := in.node(cmd.InOrStdin(), hostKnowledge{facts: facts})
 			if err != nil {
 				return err
 			}

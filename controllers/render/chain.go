@@ -88,11 +88,11 @@ func addProbes(host state.Host, n resolve.Node) {
 	}
 }
 
-// servingCure is for who wonders why kubectl logs and exec fail: the approval is the manager's, by
-// addresses that only a token or an administrator gives.
+// servingCure: the kubelet's request is approved by the manager, for addresses that only a token or an
+// administrator gives.
 func servingCure(n resolve.Node) string {
-	return fmt.Sprintf("kubectl logs and exec fail here until the kubelet's request for it is approved: if spec.addresses of NodeState %[1]s lacks %[2]s, add it: "+
-		"kubectl patch nodestate %[1]s --type merge -p '{\"spec\":{\"addresses\":[%[2]q]}}'; else kubectl describe csr says what it waits for", n.Name, n.IP.String())
+	return fmt.Sprintf("if spec.addresses of NodeState %[1]s lacks %[2]s, kubectl patch nodestate %[1]s --type merge -p '{\"spec\":{\"addresses\":[%[2]q]}}'; "+
+		"else kubectl describe csr says what the kubelet's request for it waits for", n.Name, n.IP.String())
 }
 
 // kubeletHealthz follows healthzBindAddress and healthzPort of the free configuration; port 0 turns the

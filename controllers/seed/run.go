@@ -255,7 +255,7 @@ func summary(l Layout, s Settings, server string, c Components) string {
 	fmt.Fprintf(&b, "  use it:          export KUBECONFIG=%s\n", l.Kubeconfig(adminName))
 	fmt.Fprintf(&b, "                   kubectl get networkconfigs,nodeconfigs,nodestates\n")
 	fmt.Fprintf(&b, "  start a manager: seedbed manager --kubeconfig %s%s\n", l.Kubeconfig(managerName), signing(l, c))
-	fmt.Fprintf(&b, "  let nodes join:  seedbed seed token create --labels role=worker --data-dir %s\n", l.Root)
+	fmt.Fprintf(&b, "  let nodes join:  seedbed seed token create --labels role=worker --addresses CIDR-OF-THE-NODES --data-dir %s\n", l.Root)
 	fmt.Fprintf(&b, "  flannel's etcd:  %s\n", flannelSummary(s))
 	fmt.Fprintf(&b, "  logs:            %s\n", l.Log("*"))
 	for _, n := range notRun(c) {

@@ -23,8 +23,8 @@ type Probe struct {
 	Path string
 	// Want is desired only: the one good answer; empty for any.
 	Want string
-	// Cure is desired only: what comes of a certificate that is not there, and what to do; empty where
-	// that is no fault.
+	// Cure is desired only: what to do about a certificate that is not there; empty where that is no
+	// fault.
 	Cure string
 	// Answer is observed only: what was answered, on one line.
 	Answer string

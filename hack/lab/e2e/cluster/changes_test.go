@@ -20,8 +20,11 @@ import (
 func changes() {
 	It("reloads dockerd for a reloadable key: its process and all containers stay", func(ctx context.Context) {
 		before, ran := made.runs(ctx), made.running(ctx)
-		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Docker.MaxConcurrentDownloads = new(int32(20)) })
+		change := func(s *v1alpha1.NodeConfigSpec) { s.Docker.MaxConcurrentDownloads = new(int32(20)) }
+		Expect(made.planned(ctx, "node-a", change)).To(ContainSubstring("2 steps; Reload: docker.service."))
+		made.edit(ctx, change)
 		made.settled(ctx, hosts(ctx)...)
+		Expect(made.planned(ctx, "node-a", nothing)).To(ContainSubstring("Nothing to do."))
 		for _, h := range hosts(ctx) {
 			Expect(host(ctx, h.Name, "cat", "/etc/docker/daemon.json")).To(ContainSubstring(`"max-concurrent-downloads": 20`))
 			Expect(host(ctx, h.Name, "journalctl", "--unit", "docker", "--boot", "--output", "cat")).To(ContainSubstring("Reloaded configuration"))
@@ -33,7 +36,9 @@ func changes() {
 
 	It("restarts the kubelet alone for a kubelet change", func(ctx context.Context) {
 		before, ran := made.runs(ctx), made.running(ctx)
-		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Kubelet.MaxPods = new(int32(100)) })
+		change := func(s *v1alpha1.NodeConfigSpec) { s.Kubelet.MaxPods = new(int32(100)) }
+		Expect(made.planned(ctx, "node-a", change)).To(ContainSubstring("2 steps; Restart: kubelet.service."))
+		made.edit(ctx, change)
 		made.settled(ctx, hosts(ctx)...)
 		Expect(changed(before, made.runs(ctx))).To(Equal([]string{"kubelet"}))
 		Expect(made.running(ctx)).To(Equal(ran))
