@@ -250,13 +250,18 @@ func TestPlaceholdersNameTheSecretTheyStandFor(t *testing.T) {
 	read(t, host)
 }
 
-func TestDockersOptionsComeFromALeaseThatFlanneldIsDoneWith(t *testing.T) {
+func TestDockersOptionsWaitForALeaseFromWhenFlanneldCanBeginAndNotForItsStartToFail(t *testing.T) {
 	for _, name := range []string{"minimal", "guide", "full"} {
 		host := mustRender(t, resolvetest.Load(t, name))
 		unit := host.Files[unitPath(resolve.UnitDockerOpts, "")].Content
-		for _, line := range []string{"\nAfter=flanneld.service\n", "\nWants=flanneld.service\n"} {
+		for _, line := range []string{"\nAfter=network-online.target\n", "\nWants=network-online.target flanneld.service\n"} {
 			if !bytes.Contains(unit, []byte(line)) {
-				t.Errorf("%s: want %q, without which a slow boot takes the last lease while flanneld gets a new one:\n%s", name, line, unit)
+				t.Errorf("%s: want %q, without which its patience is over before flanneld begins:\n%s", name, line, unit)
+			}
+		}
+		for line := range bytes.Lines(unit) {
+			if bytes.HasPrefix(line, []byte("After=")) && bytes.Contains(line, []byte(resolve.UnitFlannel)) {
+				t.Errorf("%s: %s: after a boot without the seed docker waits until flanneld's start has failed", name, line)
 			}
 		}
 	}
