@@ -100,15 +100,14 @@ lab-down: ## End the lab and remove all of it.
 	@$(lab) down
 
 E2EFLAGS ?=
-e2e = $(GO) test -v -count=1 -p 1 -timeout 60m ./hack/lab/e2e/... -args -ginkgo.v -ginkgo.no-color -ginkgo.poll-progress-after=2m $(E2EFLAGS)
 
 .PHONY: e2e
-e2e: ## Test on three hosts that it boots and takes down (needs root; E2E_KEEP=1 keeps them up).
-	E2E_NODES=3 $(e2e)
+e2e: ## Test on three hosts that it boots and takes down, with either subnet manager (needs root).
+	@hack/lab/e2e.sh all $(E2EFLAGS)
 
 .PHONY: e2e-short
 e2e-short: ## Test on two hosts, without what takes long.
-	E2E_NODES=2 $(e2e) -ginkgo.label-filter='!full'
+	@hack/lab/e2e.sh short $(E2EFLAGS)
 
 .PHONY: image
 image: ## Build the container image (needs a container engine).

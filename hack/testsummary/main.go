@@ -4,6 +4,7 @@
 //
 //	N passed, N failed, N skipped
 //
+// With -live all output is shown as it comes, for tests that take long, and not again when they fail.
 // A test with subtests is counted by its subtests and a Ginkgo suite by its specs. The exit status
 // is 1 when something failed, did not build or did not finish, and 2 when no test ran at all.
 package main
@@ -11,17 +12,21 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 )
 
 func main() {
-	os.Exit(run(os.Stdin, os.Stdout))
+	live := flag.Bool("live", false, "show the output of tests as it comes")
+	flag.Parse()
+	os.Exit(run(os.Stdin, os.Stdout, *live))
 }
 
-func run(in io.Reader, out io.Writer) int {
+func run(in io.Reader, out io.Writer, live bool) int {
 	tally := newTally()
+	tally.live = live
 	reader := bufio.NewReader(in)
 	for {
 		line, err := reader.ReadBytes('\n')

@@ -36,6 +36,8 @@ func (o *output) plain() string { return ansi.ReplaceAllString(string(*o), "") }
 
 // tally counts the events of a run. It holds the output of a test only until the test has passed.
 type tally struct {
+	// live shows output as it comes.
+	live     bool
 	packages map[string]*testPackage
 	builds   map[string]*output
 	skips    []skip
@@ -86,6 +88,7 @@ func (t *tally) addPackage(e event) string {
 	switch e.Action {
 	case "output":
 		p.output.add(e.Output)
+		return t.now(e)
 	case "skip":
 		delete(t.packages, e.Package) // a package without test files
 	case "pass":
@@ -97,7 +100,10 @@ func (t *tally) addPackage(e event) string {
 		if p.failed == 0 { // it did not build, panicked, ran out of time or exited
 			t.failed++
 			t.failures = append(t.failures, e.Package)
-			shown = t.build(e.FailedBuild).plain() + p.unfinished() + p.output.plain()
+			shown = t.build(e.FailedBuild).plain()
+			if !t.live {
+				shown += p.unfinished() + p.output.plain()
+			}
 		}
 		return fmt.Sprintf("%sFAIL  %s  %s\n", shown, e.Package, p.line(e.Elapsed))
 	}
@@ -109,7 +115,7 @@ func (t *tally) addTest(e event) string {
 	one := p.test(e.Test)
 	if e.Action == "output" {
 		one.output.add(e.Output)
-		return ""
+		return t.now(e)
 	}
 	if e.Action != "pass" && e.Action != "fail" && e.Action != "skip" {
 		return ""
@@ -120,10 +126,18 @@ func (t *tally) addTest(e event) string {
 		parent.childFail = true
 	}
 	t.count(p, e, one)
-	if e.Action != "fail" {
+	if e.Action != "fail" || t.live {
 		return ""
 	}
 	return fmt.Sprintf("\n--- FAIL %s %s\n%s\n", e.Package, e.Test, one.output.plain())
+}
+
+// now is what of an output is shown at once.
+func (t *tally) now(e event) string {
+	if !t.live {
+		return ""
+	}
+	return e.Output
 }
 
 // count adds a finished test: a suite by its specs, a parent only for a failure of its own.

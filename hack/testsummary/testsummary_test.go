@@ -115,7 +115,7 @@ func TestTheClosingLineCountsWhatRan(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			status := run(strings.NewReader(tc.input), &out)
+			status := run(strings.NewReader(tc.input), &out, false)
 			all := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 			if diff := cmp.Diff([]any{tc.status, tc.last}, []any{status, all[len(all)-1]}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, out.String())
@@ -171,12 +171,32 @@ func TestFail(t *testing.T) { t.Error("wrong") }
 		t.Fatal("a failing test made go test succeed")
 	}
 	var out strings.Builder
-	if status := run(strings.NewReader(string(events)), &out); status != 1 {
+	if status := run(strings.NewReader(string(events)), &out, false); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
 	for _, text := range []string{"wrong", "undefined: undefined", "  no root here\n    example.com/m TestSkip\n", "\n2 passed, 2 failed, 1 skipped\n"} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("the output lacks %q:\n%s", text, out.String())
 		}
+	}
+}
+
+func TestLiveOutputIsShownOnceAndWhenItComes(t *testing.T) {
+	input := lines(one("run", "TestA"), says("TestA", "booting\n"), says("TestA", "    a_test.go:3: boom\n"), one("fail", "TestA"),
+		says("", "FAIL\n"), one("fail", ""))
+	var out strings.Builder
+	if status := run(strings.NewReader(input), &out, true); status != 1 {
+		t.Errorf("status %d, want 1", status)
+	}
+	if n := strings.Count(out.String(), "boom"); n != 1 {
+		t.Errorf("%q is shown %d times, want once:\n%s", "boom", n, out.String())
+	}
+	begin := newTally()
+	begin.live = true
+	if shown := begin.add(says("TestA", "booting\n")); shown != "booting\n" {
+		t.Errorf("%q is shown when the test has only begun, want %q", shown, "booting\n")
+	}
+	if want := "\n0 passed, 1 failed, 0 skipped\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("the output ends with\n%s\nwant %q", out.String(), want)
 	}
 }

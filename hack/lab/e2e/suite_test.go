@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// full labels what `make e2e-short` leaves out: what needs a third host, or long.
-	full = "full"
 	// upPatience is long enough to build everything from nothing.
 	upPatience   = 30 * time.Minute
 	downPatience = time.Minute

@@ -89,7 +89,7 @@ var _ = Describe("A lab that ends", func() {
 		Expect(err).To(MatchError(ContainSubstring("404")))
 	})
 
-	It("gives hosts with two interfaces a public default route that leads to no other host", Label(full), func(ctx SpecContext) {
+	It("gives hosts with two interfaces a public default route that leads to no other host", func(ctx SpecContext) {
 		started := start(ctx, lab.Options{Nodes: 2, TwoInterfaces: true})
 		Expect(started.Exec(ctx, "node-a", "ip", "route", "show", "default")).To(ContainSubstring("via 203.0.113.1 dev eth0"))
 		_, err := started.Exec(ctx, "node-a", "ping", "-c", "1", "-W", "2", "10.64.3.8")

@@ -8,15 +8,18 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/hack/lab"
 )
 
 // accidents stages the accidents of the install guide on purpose, on hosts that work, and waits for the
 // cure. How long each took is in the table of times.
 func accidents() {
 	const node = "node-b"
+	BeforeEach(func() { only() })
 
 	It("opens FORWARD again when docker or somebody shuts it (SB003)", func(ctx context.Context) {
 		host(ctx, node, "iptables", "-P", "FORWARD", "DROP")
@@ -41,7 +44,28 @@ func accidents() {
 		wrongBridge(ctx, node)
 		stage("docker0 on the wrong subnet cured (SB001)", func() {
 			Eventually(func() string { return bridge(ctx, node) }).WithTimeout(5 * time.Minute).Should(Equal(subnet(ctx, node)))
+			made.settled(ctx, hosts(ctx)...)
 		})
+		made.uncordoned(ctx, node)
+		made.restorePods(ctx)
+		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
+	})
+
+	It("takes a host on which docker ran before flannel, with a container on it (SB001, SB002)", func(ctx context.Context) {
+		node := last(ctx)
+		host(ctx, node, "seedbed", "leave")
+		dockerWithoutFlannel(ctx, node)
+		_, err := on.Exec(ctx, node, append([]string{"/root/seedbed"}, made.joinArguments(ctx)...)...)
+		succeed(err)
+		stage("docker0 of a host that had docker before cured (SB001)", func() {
+			Eventually(func() error { return made.nodeReady(ctx, node) }).WithTimeout(5 * readyTarget).Should(Succeed())
+			made.settled(ctx, hosts(ctx)...)
+		})
+		Expect(bridge(ctx, node)).To(Equal(subnet(ctx, node)))
+		Expect(host(ctx, node, "docker", "ps", "--format", "{{.Names}}")).To(ContainSubstring("older"), "the container that ran before")
+		reaches(ctx, node, "http://"+host(ctx, node, "docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", "older")+":8099/hostname", "")
+		host(ctx, node, "docker", "rm", "--force", "older")
+		made.uncordoned(ctx, node)
 		made.restorePods(ctx)
 		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
 	})
@@ -55,9 +79,7 @@ func accidents() {
 			Eventually(func() string { return bridge(ctx, node) }).WithTimeout(5 * time.Minute).Should(Equal(subnet(ctx, node)))
 		})
 		made.settled(ctx, hosts(ctx)...)
-		Eventually(func() string {
-			return made.kubectl(ctx, "get", "node", node, "-o", "jsonpath={.spec.unschedulable}")
-		}).Should(BeEmpty(), "the node is not left cordoned")
+		made.uncordoned(ctx, node)
 		Expect(made.kubectl(ctx, "get", "events", "-A", "--field-selector", "involvedObject.name="+node)).To(ContainSubstring("Drain"))
 		made.restorePods(ctx)
 		made.podReaches(ctx, "node-a", fmt.Sprintf("http://%s:%d/hostname", made.podIP(ctx, node), webPort), podOn(node))
@@ -67,11 +89,14 @@ func accidents() {
 		needsEtcd()
 		etcd := made.etcd(ctx)
 		const key = flannelPrefix + "/subnets/172.30.250.0-24"
-		_, err := etcd.Put(ctx, key, `{"PublicIP":"10.64.3.60","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}}`)
+		const day = 24 * 60 * 60 // seconds, as flannel's leases; without an end it would be a reservation
+		ends, err := etcd.Grant(ctx, day)
+		Expect(err).NotTo(HaveOccurred())
+		_, err = etcd.Put(ctx, key, `{"PublicIP":"10.64.3.60","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}}`, clientv3.WithLease(ends.ID))
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func(ctx context.Context) { _, _ = etcd.Delete(ctx, key) })
 		Eventually(func() string { return made.kubectl(ctx, "get", "networkconfig", "default", "-o", "yaml") }).
-			WithTimeout(2 * time.Minute).Should(ContainSubstring("172.30.250.0"))
+			WithTimeout(2 * time.Minute).Should(And(ContainSubstring("172.30.250.0"), ContainSubstring(string(v1alpha1.LeaseNoNode))))
 	})
 }
 
@@ -79,23 +104,38 @@ func accidents() {
 // made with its own default address.
 func wrongBridge(ctx context.Context, node string) {
 	GinkgoHelper()
-	const dropIn = "/run/systemd/system/docker.service.d/zzzz-accident.conf"
+	const folder = "/run/systemd/system/docker.service.d"
+	const dropIn = folder + "/zzzz-accident.conf"
+	remove := func(ctx context.Context) {
+		host(ctx, node, "rm", "--force", dropIn)
+		host(ctx, node, "systemctl", "daemon-reload")
+	}
+	DeferCleanup(remove)
 	host(ctx, node, "systemctl", "stop", "kubelet")
 	// With live-restore dockerd would keep the bridge of containers that go on.
 	if ids := containers(ctx, node); len(ids) > 0 {
 		host(ctx, node, append([]string{"docker", "kill"}, ids...)...)
 	}
-	host(ctx, node, "mkdir", "-p", "/run/systemd/system/docker.service.d")
-	host(ctx, node, "cp", "/dev/null", dropIn)
-	_, err := on.Exec(ctx, node, "bash", "-c", "printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd\\n' > "+dropIn)
-	Expect(err).NotTo(HaveOccurred())
+	host(ctx, node, "mkdir", "-p", folder)
+	host(ctx, node, "bash", "-c", "printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd\\n' > "+dropIn)
 	host(ctx, node, "systemctl", "daemon-reload")
 	host(ctx, node, "systemctl", "stop", "docker.service", "docker.socket")
+	// dockerd remembers the address of its bridge, in the link and in its own files.
 	host(ctx, node, "ip", "link", "delete", "docker0")
+	host(ctx, node, "rm", "-r", "/var/lib/docker/network/files")
 	host(ctx, node, "systemctl", "start", "docker.service")
 	Expect(bridge(ctx, node)).NotTo(HavePrefix("172.30."), "the accident did not happen")
-	host(ctx, node, "rm", dropIn)
-	host(ctx, node, "systemctl", "daemon-reload")
+	remove(ctx)
+}
+
+// dockerWithoutFlannel is a host as many are before they join: docker installed by hand, and in use.
+func dockerWithoutFlannel(ctx context.Context, node string) {
+	GinkgoHelper()
+	host(ctx, node, "apt-get", "install", "--yes", "--no-install-recommends", "docker.io")
+	host(ctx, node, "systemctl", "start", "docker.service")
+	host(ctx, node, "docker", "load", "--quiet", "--input", "/srv/images/test.tar")
+	host(ctx, node, "docker", "run", "--detach", "--name", "older", "--restart", "always", lab.TestImage, "netexec", "--http-port=8099")
+	Expect(bridge(ctx, node)).NotTo(HavePrefix("172.30."), "the accident did not happen")
 }
 
 // loseLease deletes a node's lease by hand, as the guide does, and gives its subnet to nobody; flanneld
@@ -134,6 +174,14 @@ func (c *cluster) restorePods(ctx context.Context) {
 			return err
 		}).WithTimeout(2 * time.Minute).Should(Succeed())
 	}
+}
+
+// uncordoned waits until pods are let onto a node that was drained.
+func (c *cluster) uncordoned(ctx context.Context, node string) {
+	GinkgoHelper()
+	Eventually(func() string {
+		return c.kubectl(ctx, "get", "node", node, "-o", "jsonpath={.spec.unschedulable}")
+	}).Should(BeEmpty(), "%s is left cordoned", node)
 }
 
 // editNetwork changes the NetworkConfig.

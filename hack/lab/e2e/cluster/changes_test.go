@@ -18,6 +18,7 @@ import (
 
 // changes tests that a change disturbs what it must and nothing else.
 func changes() {
+	BeforeEach(func() { only(scopeShort) })
 	It("reloads dockerd for a reloadable key: its process and all containers stay", func(ctx context.Context) {
 		before, ran := made.runs(ctx), made.running(ctx)
 		change := func(s *v1alpha1.NodeConfigSpec) { s.Docker.MaxConcurrentDownloads = new(int32(20)) }

@@ -19,7 +19,7 @@ var _ = Describe("A cluster of bare hosts", Ordered, ContinueOnFailure, func() {
 	Describe("with pods on it", Ordered, pods)
 	Describe("whose certificates open what they must", Ordered, identities)
 	Describe("that is changed", Ordered, changes)
-	Describe("to which the guide's accidents happen", Ordered, Label(full), accidents)
+	Describe("to which the guide's accidents happen", Ordered, accidents)
 	Describe("whose nodes and seed come and go", Ordered, interruptions)
 })
 

@@ -26,6 +26,7 @@ import (
 // identities tests what the certificates on a node open.
 func identities() {
 	const agentPEM = "/var/lib/seedbed/pki/agent-client-current.pem"
+	BeforeEach(func() { only(scopeShort) })
 
 	It("keeps node A's certificate from writing NodeState B", func(ctx context.Context) {
 		as := made.as(ctx, "node-a", agentPEM)

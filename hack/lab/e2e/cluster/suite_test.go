@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,8 +18,27 @@ import (
 	"seedbed.dev/seedbed/hack/lab"
 )
 
-// full labels what `make e2e-short` leaves out.
-const full = "full"
+// What of the tests is to run: all; short, for `make e2e-short`; or network, which is what another subnet
+// manager and another layout of interfaces could break.
+const (
+	scopeAll     = "all"
+	scopeShort   = "short"
+	scopeNetwork = "network"
+)
+
+func scope() string {
+	if s := os.Getenv("E2E_SCOPE"); s != "" {
+		return s
+	}
+	return scopeAll
+}
+
+// only skips what is not of this run's scope.
+func only(scopes ...string) {
+	if !slices.Contains(append(scopes, scopeAll), scope()) {
+		Skip("not tested with E2E_SCOPE=" + scope() + ": `make e2e` tests it")
+	}
+}
 
 // patience of the suite's own steps, long enough to build everything from nothing.
 const (
