@@ -73,21 +73,42 @@ func changes() {
 	})
 
 	It("touches nothing for a kubelet configuration that the kubelet would refuse", func(ctx context.Context) {
-		before := made.runs(ctx)
-		was := host(ctx, "node-a", "sha256sum", "/var/lib/kubelet/config.yaml")
-		kept := made.spec(ctx)
-		made.change(ctx, func(s *v1alpha1.NodeConfigSpec) {
+		made.refuses(ctx, "/var/lib/kubelet/config.yaml", "NoSuchGate", func(s *v1alpha1.NodeConfigSpec) {
 			s.Kubelet.Config = raw(`{"featureGates": {"NoSuchGate": true}}`)
 		})
-		Eventually(func() string { return made.kubectl(ctx, "get", "nodestates", "-o", "wide") }).Should(ContainSubstring("NoSuchGate"))
-		Expect(host(ctx, "node-a", "sha256sum", "/var/lib/kubelet/config.yaml")).To(Equal(was))
-		Expect(strings.Count(made.kubectl(ctx, "get", "nodestates"), v1alpha1.ReasonConfigRefused)).To(Equal(1), "the rollout stops at the first node")
-		Expect(made.runs(ctx)).To(Equal(before))
-		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = kept })
-		made.settled(ctx, hosts(ctx)...)
-		made.kubectl(ctx, "wait", "--for=condition=Ready", "nodeconfig/workers", "networkconfig/default", "--timeout=60s")
-		Expect(made.runs(ctx)).To(Equal(before))
 	})
+
+	It("touches nothing for a docker configuration that dockerd would refuse", func(ctx context.Context) {
+		made.refuses(ctx, "/etc/docker/daemon.json", "no-such-directive", func(s *v1alpha1.NodeConfigSpec) {
+			s.Docker.DaemonConfig = raw(`{"no-such-directive": true}`)
+		})
+	})
+}
+
+// refuses makes a change whose file its own program refuses, and takes it back: the message names what is
+// wrong, the rollout stops at the first node, and neither a file nor a unit is touched.
+func (c *cluster) refuses(ctx context.Context, file, because string, change func(*v1alpha1.NodeConfigSpec)) {
+	GinkgoHelper()
+	before, was, kept := c.runs(ctx), c.sums(ctx, file), c.spec(ctx)
+	c.change(ctx, change)
+	Eventually(func() string { return c.kubectl(ctx, "get", "nodestates", "-o", "wide") }).Should(ContainSubstring(because))
+	Expect(strings.Count(c.kubectl(ctx, "get", "nodestates"), v1alpha1.ReasonConfigRefused)).To(Equal(1), "the rollout stops at the first node")
+	Expect(c.sums(ctx, file)).To(Equal(was))
+	Expect(c.runs(ctx)).To(Equal(before))
+	c.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = kept })
+	c.settled(ctx, hosts(ctx)...)
+	c.kubectl(ctx, "wait", "--for=condition=Ready", "nodeconfig/workers", "networkconfig/default", "--timeout=60s")
+	Expect(c.runs(ctx)).To(Equal(before))
+}
+
+// sums are the digests of a file, by host.
+func (c *cluster) sums(ctx context.Context, file string) map[string]string {
+	GinkgoHelper()
+	found := map[string]string{}
+	for _, h := range hosts(ctx) {
+		found[h.Name] = host(ctx, h.Name, "sha256sum", file)
+	}
+	return found
 }
 
 // change changes the NodeConfig.
