@@ -79,8 +79,8 @@ func changes() {
 	})
 
 	It("touches nothing for a docker configuration that dockerd would refuse", func(ctx context.Context) {
-		made.refuses(ctx, "/etc/docker/daemon.json", "no-such-directive", func(s *v1alpha1.NodeConfigSpec) {
-			s.Docker.DaemonConfig = raw(`{"no-such-directive": true}`)
+		made.refuses(ctx, "/etc/docker/daemon.json", "max download attempts", func(s *v1alpha1.NodeConfigSpec) {
+			s.Docker.DaemonConfig = raw(`{"max-download-attempts": -1}`)
 		})
 	})
 }
