@@ -90,12 +90,14 @@ func changes() {
 func (c *cluster) refuses(ctx context.Context, file, because string, change func(*v1alpha1.NodeConfigSpec)) {
 	GinkgoHelper()
 	before, was, kept := c.runs(ctx), c.sums(ctx, file), c.spec(ctx)
+	back := func(ctx context.Context) { c.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = *kept.DeepCopy() }) }
+	DeferCleanup(back) // also when this fails: what comes next begins with a cluster that works
 	c.change(ctx, change)
 	Eventually(func() string { return c.kubectl(ctx, "get", "nodestates", "-o", "wide") }).Should(ContainSubstring(because))
 	Expect(strings.Count(c.kubectl(ctx, "get", "nodestates"), v1alpha1.ReasonConfigRefused)).To(Equal(1), "the rollout stops at the first node")
 	Expect(c.sums(ctx, file)).To(Equal(was))
 	Expect(c.runs(ctx)).To(Equal(before))
-	c.edit(ctx, func(s *v1alpha1.NodeConfigSpec) { *s = kept })
+	back(ctx)
 	c.settled(ctx, hosts(ctx)...)
 	c.kubectl(ctx, "wait", "--for=condition=Ready", "nodeconfig/workers", "networkconfig/default", "--timeout=60s")
 	Expect(c.runs(ctx)).To(Equal(before))
