@@ -75,6 +75,22 @@ func joining() {
 		}
 	})
 
+	It("runs each program with the configuration that was rendered for it (SB005, SB010, SB015, SB024)", func(ctx context.Context) {
+		for _, h := range hosts(ctx) {
+			host(ctx, h.Name, "dockerd", "--validate", "--config-file", "/etc/docker/daemon.json")
+			Expect(host(ctx, h.Name, "docker", "info", "--format", "{{.RegistryConfig.Mirrors}} {{.LiveRestoreEnabled}} {{.CgroupDriver}}")).
+				To(Equal("[https://mirror.example.com/] true cgroupfs"))
+			Expect(made.kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+h.Name+"/proxy/configz")).To(And(
+				ContainSubstring(`"clusterDomain":"cluster.local"`), ContainSubstring(`"clusterDNS":["10.254.0.2"]`),
+				ContainSubstring(`"nodefs.available":"1%"`)))
+			Expect(host(ctx, h.Name, "curl", "--silent", "--show-error", "--fail", "http://127.0.0.1:10249/configz")).To(And(
+				ContainSubstring(`"clusterCIDR":"172.30.0.0/16"`), ContainSubstring(`"hostnameOverride":"`+h.Name+`"`)))
+			for _, name := range chain {
+				Expect(host(ctx, h.Name, "systemd-analyze", "verify", "--man=no", name+".service")).To(BeEmpty())
+			}
+		}
+	})
+
 	It("says so where a user looks", func(ctx context.Context) {
 		n := len(hosts(ctx))
 		Eventually(func() string { return made.kubectl(ctx, "get", "nodeconfig", "workers") }).
