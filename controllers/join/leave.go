@@ -169,7 +169,10 @@ func (l *leaving) giveUp(ctx context.Context, api client.Client) error {
 }
 
 func (l *leaving) putBack(ctx context.Context) error {
-	err := l.restoreAll(ctx, l.record.KubeletHadIdentity)
+	err := l.endPods(ctx, l.record.KubeletHadIdentity)
+	if err == nil || l.options.Force {
+		err = errors.Join(err, l.restoreAll(ctx, l.record.KubeletHadIdentity))
+	}
 	switch {
 	case err == nil:
 		l.Say("put the host back as it was before Seedbed")
