@@ -205,6 +205,10 @@ func TestF027WhatSomebodyElseLeftHalfConfiguredIsReportedAndWhatWeDidIsFinished(
 	if got, _ := f.Package("docker-ce"); got.Broken == "" {
 		t.Error("somebody else's interrupted work was finished")
 	}
+	// What it refused is not taken for Seedbed's own at the next pass either.
+	if _, results, err = pass(t, f, withPrograms(1)); err != nil || !hasReason(results, v1alpha1.ReasonPackageManagerInterrupted) {
+		t.Errorf("at the second pass: %v %v", err, results.Err())
+	}
 	f = programMachine()
 	f.FailWhen(func(c hosttest.Call) error {
 		if c.Op == "packages.Change" {
@@ -216,6 +220,34 @@ func TestF027WhatSomebodyElseLeftHalfConfiguredIsReportedAndWhatWeDidIsFinished(
 	f.FailWhen(nil)
 	f.SetPackage("docker-ce", state.Package{Version: "1.0-1", Broken: "half-configured"})
 	settle(t, f.Restart(), withPrograms(1))
+}
+
+func TestF027WhatATransactionBroughtAlongIsFinishedAlsoWhereNothingElseIsToBeDone(t *testing.T) {
+	f := programMachine()
+	for n := 1; f.Count("packages.Change") == 0; n++ {
+		f = programMachine()
+		f.KillAt(n, hosttest.After)
+		_, _, _ = pass(t, f, withPrograms(1)) // killed
+	}
+	f = f.Restart()
+	f.SetPackage("containerd", state.Package{Version: "1.7", Broken: "half-configured"})
+	settle(t, f, withPrograms(1))
+	if got, _ := f.Package("containerd"); got.Broken != "" {
+		t.Errorf("containerd is %+v", got)
+	}
+}
+
+func TestF027PackageOfSomebodyElsesThatIsHalfConfiguredStopsEachTransaction(t *testing.T) {
+	f := programMachine()
+	f.SetPackage("postgresql", state.Package{Version: "17", Broken: "half-configured"})
+	for range 2 {
+		if _, results, err := pass(t, f, withPrograms(1)); err != nil || !hasReason(results, v1alpha1.ReasonPackageManagerInterrupted) {
+			t.Errorf("%v %v", err, results.Err())
+		}
+	}
+	if got, _ := f.Package("postgresql"); got.Broken == "" {
+		t.Error("somebody else's interrupted work was finished")
+	}
 }
 
 func TestChecksumMismatchLeavesTheOldProgramAndItsUnitAlone(t *testing.T) {

@@ -83,6 +83,16 @@ func TestInstallations(t *testing.T) {
 		{"removed by somebody", "it is put back, and nothing else is touched", func(_, o *state.Host, _ *state.Ledger) { delete(o.Packages, engine) }, []string{"install package " + engine}},
 		{"let go by somebody", "only the hold is put back", func(_, o *state.Host, _ *state.Ledger) { o.Packages[engine] = state.Package{Version: "5:27.5.1-1"} }, []string{"hold package " + engine}},
 		{"dropped from the list", "a package is removed only when it is named as absent", func(d, _ *state.Host, _ *state.Ledger) { delete(d.Packages, engine) }, []string{"unhold package " + engine}},
+		{"cut off with all in place", "what it brought along may not be whole", func(_, _ *state.Host, l *state.Ledger) { l.Installing = []string{engine} }, []string{"finish package " + engine}},
+		{"cut off, and one is missing", "its installation finishes the rest as well", func(_, o *state.Host, l *state.Ledger) {
+			delete(o.Packages, engine)
+			l.Installing = []string{old, engine}
+		}, []string{"install package " + engine}},
+		{"cut off in what is not wanted any more", "nobody else finishes it", func(d, o *state.Host, l *state.Ledger) {
+			delete(d.Packages, engine)
+			o.Packages[engine] = state.Package{Version: "5:27.5.1-1"}
+			l.Installing = []string{engine}
+		}, []string{"finish package " + engine}},
 		{"binary dropped from the list while its unit runs from it", "taking it away would break the unit", func(d, _ *state.Host, _ *state.Ledger) { delete(d.Binaries, program) }, nil},
 		{"binary dropped with its unit elsewhere", "nothing runs from it any more", func(d, _ *state.Host, _ *state.Ledger) {
 			delete(d.Binaries, program)

@@ -79,6 +79,9 @@ func (x PackagesFixture) refused(t *testing.T, ctx context.Context, tr host.Tran
 	if !ok || typed.Reason != reason {
 		t.Errorf("Change(%+v) = %v; want %s", tr, err, reason)
 	}
+	if _, untouched := errors.AsType[*host.UntouchedError](err); !untouched {
+		t.Errorf("Change(%+v) = %v, which does not say that nothing was touched", tr, err)
+	}
 }
 
 func (x PackagesFixture) hold(names ...string) []string {

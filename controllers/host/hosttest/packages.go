@@ -179,7 +179,7 @@ func (p fakePackages) Change(_ context.Context, t host.Transaction) error {
 	}
 	return p.fake.change("packages.Change", strings.Join(args, " "), func(w *world) error {
 		if err := w.packages.refusal(t); err != nil {
-			return err
+			return &host.UntouchedError{Err: err}
 		}
 		w.transact(t)
 		return nil

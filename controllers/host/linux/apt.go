@@ -99,12 +99,12 @@ func (a *apt) transact(ctx context.Context, t host.Transaction, cut map[string]d
 	if err != nil || c.empty() {
 		return untouched(err)
 	}
-	err = a.prepare(ctx, c)
-	if err != nil && c.mend {
-		c, err = a.mendWhole(ctx, t, err)
-	}
-	if err != nil {
+	if err := a.prepare(ctx, c); err != nil && !c.mend {
 		return untouched(err)
+	} else if err != nil {
+		if c, err = a.mendWhole(ctx, t, err); err != nil {
+			return err
+		}
 	}
 	if err := a.carryOut(ctx, c); err != nil {
 		return err

@@ -93,26 +93,26 @@ func (a *apt) unpacked(install map[string]string, cut map[string]dpkgPackage) (m
 }
 
 // mendWhole is for what apt cannot work out from the packages that are named: it does more for the host
-// as a whole, such as to fetch what something needs that it was not told of. It returns what then is
-// left of the transaction, prepared.
+// as a whole, such as to fetch what something needs that it was not told of. That it then fails on
+// what has to be unpacked again means nothing yet. It returns what is left of the transaction, prepared.
 func (a *apt) mendWhole(ctx context.Context, t host.Transaction, why error) (aptCommand, error) {
 	whole := aptCommand{mend: true}
-	err := a.prepare(ctx, whole)
-	if err == nil {
-		err = a.carryOut(ctx, whole)
-	}
-	if err != nil {
+	if err := a.prepare(ctx, whole); err != nil {
 		return whole, errors.Join(why, err)
 	}
+	failed := a.carryOut(ctx, whole)
 	cut, err := a.database.unfinished()
 	if err != nil {
 		return whole, err
 	}
 	c, err := a.command(t, cut)
-	if err != nil || c.empty() {
-		return c, err
+	if err == nil && !c.empty() {
+		err = a.prepare(ctx, c)
 	}
-	return c, a.prepare(ctx, c)
+	if err != nil {
+		return c, errors.Join(err, failed)
+	}
+	return c, nil
 }
 
 // unfinished are the packages that a transaction was cut off in. Somebody else's is an error, and

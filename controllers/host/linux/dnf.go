@@ -62,31 +62,49 @@ func (d *dnf) Get(ctx context.Context, name string) (state.Package, bool, error)
 // Busy implements host.Packages.
 func (d *dnf) Busy() (string, error) { return d.locks.holder() }
 
-// Change implements host.Packages. There is nothing to resume: rpm's database knows each package
-// wholly or not at all, and the transaction is made again.
+// Change implements host.Packages.
 func (d *dnf) Change(ctx context.Context, t host.Transaction) error {
 	if err := host.CheckTransaction(t); err != nil {
-		return err
+		return untouched(err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.versions.usable(t.Hold); err != nil {
-		return err
+		return untouched(err)
 	}
 	if err := d.locks.await(ctx); err != nil {
-		return err
+		return untouched(err)
 	}
 	before, err := d.versions.read()
 	if err != nil {
-		return err
+		return untouched(err)
 	}
 	if err := d.versions.release(t.Unhold); err != nil {
 		return err
 	}
-	if err := d.transact(ctx, t); err != nil {
+	if err := d.finish(ctx, t); err != nil {
 		return errors.Join(err, d.versions.write(before))
 	}
 	return d.hold(ctx, t.Hold)
+}
+
+// finish makes the transaction, and finishes one that was cut off. Of two versions it may be the other
+// one that stays then, so that the transaction is made once more.
+func (d *dnf) finish(ctx context.Context, t host.Transaction) error {
+	if !t.Resume {
+		return d.transact(ctx, t)
+	}
+	cut, err := d.cutOff(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.transact(ctx, t); err != nil {
+		return err
+	}
+	if changed, err := d.mend(ctx, cut); err != nil || !changed {
+		return err
+	}
+	return d.transact(ctx, t)
 }
 
 func (d *dnf) hold(ctx context.Context, names []string) error {
@@ -108,25 +126,15 @@ func (d *dnf) hold(ctx context.Context, names []string) error {
 func (d *dnf) transact(ctx context.Context, t host.Transaction) error {
 	remove, err := d.present(ctx, t.Remove)
 	if err != nil || len(remove)+len(t.Install) == 0 {
-		return err
-	}
-	fetch, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("packages: not downloaded after "+fetchTimeout.String()))
-	defer cancel()
-	if err := d.removable(fetch, remove); err != nil {
-		return err
-	}
-	if err := d.know(fetch, t.Install); err != nil {
-		return err
+		return untouched(err)
 	}
 	words, cleanUp, err := transactionWords(remove, t.Install)
 	if err != nil {
-		return err
+		return untouched(err)
 	}
 	defer cleanUp()
-	if len(t.Install) > 0 {
-		if _, err := d.dnf(fetch, append([]string{"--downloadonly"}, words...)...); err != nil {
-			return err
-		}
+	if err := d.prepare(ctx, remove, t.Install, words); err != nil {
+		return untouched(err)
 	}
 	change, done := context.WithTimeoutCause(context.WithoutCancel(ctx), changeTimeout, errors.New("packages: not done after "+changeTimeout.String()))
 	defer done()
@@ -134,6 +142,20 @@ func (d *dnf) transact(ctx context.Context, t host.Transaction) error {
 		return err
 	}
 	return verify(change, d, t)
+}
+
+// prepare does all that can fail before a package is changed.
+func (d *dnf) prepare(ctx context.Context, remove []string, install map[string]string, words []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("packages: not downloaded after "+fetchTimeout.String()))
+	defer cancel()
+	if err := d.removable(ctx, remove); err != nil {
+		return err
+	}
+	if err := d.know(ctx, install); err != nil || len(install) == 0 {
+		return err
+	}
+	_, err := d.dnf(ctx, append([]string{"--downloadonly"}, words...)...)
+	return err
 }
 
 // transactionWords are dnf's command. To remove and install in one transaction it wants a script
@@ -257,45 +279,4 @@ func (d *dnf) unknown(ctx context.Context, install map[string]string) ([]string,
 		}
 	}
 	return unknown, nil
-}
-
-func (d *dnf) dnf(ctx context.Context, args ...string) (stdout string, err error) {
-	program, err := find("dnf")
-	if err != nil {
-		return "", fmt.Errorf("packages: %w", err)
-	}
-	stdout, stderr, err := run(ctx, program, slices.Concat(dnfOptions, d.options, args)...)
-	if err == nil {
-		return stdout, nil
-	}
-	return stdout, dnfError(err, stderr+"\n"+stdout)
-}
-
-// dnfComplaints are what tells dnf's failures apart, as for apt.
-var dnfComplaints = []struct{ text, reason string }{
-	{"GPG check FAILED", v1alpha1.ReasonSignatureInvalid},
-	{"Public key", v1alpha1.ReasonSignatureInvalid},
-	{"Failed to download metadata", v1alpha1.ReasonRepositoryUnreachable},
-	{"Error downloading packages", v1alpha1.ReasonRepositoryUnreachable},
-	{"Cannot download", v1alpha1.ReasonRepositoryUnreachable},
-	{"Unable to find a match", v1alpha1.ReasonPackageNotAvailable},
-	{"excludepkgs", v1alpha1.ReasonPackageHeld},
-	{"filtered out by exclude filtering", v1alpha1.ReasonPackageHeld},
-	{"conflicts with", v1alpha1.ReasonPackageConflict},
-	{"Problem", v1alpha1.ReasonPackageConflict},
-}
-
-func dnfError(err error, output string) error {
-	reason := v1alpha1.ReasonApplyFailed
-	for _, c := range dnfComplaints {
-		if strings.Contains(output, c.text) {
-			reason = c.reason
-			break
-		}
-	}
-	said := strings.Join(slices.DeleteFunc([]string{complaint(output, "Problem:"), complaint(output, "- "), complaint(output, "Error:")}, func(s string) bool { return s == "" }), "; ")
-	if said == "" {
-		return packageError(reason, "packages: %w", err)
-	}
-	return packageError(reason, "packages: dnf: %s", said)
 }

@@ -54,7 +54,7 @@ type testPackage struct {
 	fields string
 	// files by path; those below /etc are configuration files.
 	files map[string]string
-	// scripts that dpkg runs, by name (deb-postinst(5)).
+	// scripts that dpkg runs, by name (deb-postinst(5)), or rpm's in Lua.
 	scripts map[string]string
 	// triggers is what the package wants to be told of (deb-triggers(5)).
 	triggers string
@@ -225,6 +225,9 @@ func rpmRepository(t *testing.T, packages ...testPackage) string {
 	for _, p := range packages {
 		version, release, _ := strings.Cut(p.version, "-")
 		spec := fmt.Sprintf("Name: %s\nVersion: %s\nRelease: %s\nSummary: test\nLicense: none\nBuildArch: noarch\n%s\n%%description\ntest\n%%files\n", p.name, version, release, p.fields)
+		for script, content := range p.scripts {
+			spec += "%" + script + " -p <lua>\n" + content
+		}
 		plant(t, build, "/x.spec", state.File{Mode: 0o644, Content: []byte(spec)})
 		command(t, build, "rpmbuild", "-bb", "--define", "_topdir "+build, "--define", "_rpmdir "+repository, filepath.Join(build, "x.spec"))
 	}
