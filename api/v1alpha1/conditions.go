@@ -91,6 +91,7 @@ const (
 	ReasonSignatureInvalid          = "SignatureInvalid"
 	ReasonDownloadFailed            = "DownloadFailed"
 	ReasonChecksumMismatch          = "ChecksumMismatch"
+	ReasonProgramRefused            = "ProgramRefused"
 
 	// ReasonDrainBlocked: a pod does not leave a node that is to be drained.
 	ReasonDrainBlocked = "DrainBlocked"

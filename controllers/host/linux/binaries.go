@@ -26,6 +26,8 @@ const MaxBinaryBytes = 1 << 30
 type binaries struct {
 	files *files
 	fetch fetcher
+	// judge is nil on a host whose programs cannot be run.
+	judge *programJudge
 }
 
 func newBinaries(f *files) *binaries { return &binaries{files: f, fetch: newFetcher(f.tree)} }
@@ -176,7 +178,7 @@ func (b *binaries) keep(ctx context.Context, source io.Reader, hash string) erro
 	if err := keeper.settle(path.Dir(priorPath(hash))); err != nil {
 		return err
 	}
-	err = stream(folder, base, limited(ctx, source), hash, func(temp *os.File) error { return cause(temp.Chmod(0o600)) })
+	err = stream(folder, base, limited(ctx, source), hash, func(temp *os.File) error { return cause(temp.Chmod(0o600)) }, func(string) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -199,7 +201,8 @@ func (b *binaries) Restore(ctx context.Context, p string, prior state.Prior) ([]
 		return nil, fmt.Errorf("binary %s: the original: %w", p, err)
 	}
 	defer source.Close()
-	made, err := b.place(p, limited(ctx, source), prior.Blob, state.File{Mode: prior.Mode, Owner: prior.Owner, Group: prior.Group})
+	whatever := func(*os.Root, string) error { return nil }
+	made, err := b.place(p, limited(ctx, source), prior.Blob, state.File{Mode: prior.Mode, Owner: prior.Owner, Group: prior.Group}, whatever)
 	if err != nil {
 		return made, fmt.Errorf("binary %s: %w", p, err)
 	}
@@ -213,14 +216,20 @@ func (b *binaries) Write(ctx context.Context, p string, binary state.Binary) (ma
 		return nil, "", &host.Error{Reason: v1alpha1.ReasonDownloadFailed, Err: fmt.Errorf("binary %s: %s: %w", p, binary.URL, err)}
 	}
 	defer source.Close() //nolint:errcheck // only read from
-	made, err = b.place(p, limited(ctx, source), binary.SHA256, state.File{Mode: binary.Mode, Owner: binary.Owner, Group: binary.Group})
+	accept := func(dir *os.Root, name string) error {
+		if b.judge == nil {
+			return nil
+		}
+		return b.judge.judge(ctx, dir, name, p)
+	}
+	made, err = b.place(p, limited(ctx, source), binary.SHA256, state.File{Mode: binary.Mode, Owner: binary.Owner, Group: binary.Group}, accept)
 	switch mismatch := (*mismatchError)(nil); {
 	case errors.As(err, &mismatch):
 		return made, "", &host.Error{Reason: v1alpha1.ReasonChecksumMismatch, Err: fmt.Errorf("binary %s: %s: %w", p, binary.URL, err)}
 	case errors.As(err, new(*readError)):
 		return made, "", &host.Error{Reason: v1alpha1.ReasonDownloadFailed, Err: fmt.Errorf("binary %s: %s: %w", p, binary.URL, err)}
 	case err != nil:
-		return made, "", fmt.Errorf("binary %s: %w", p, err)
+		return made, "", asRefusal(err, p, binary.URL)
 	}
 	if identity, err = b.identity(p); err != nil {
 		return made, "", fmt.Errorf("binary %s: %w", p, err)
@@ -241,8 +250,8 @@ func (b *binaries) source(ctx context.Context, p string, want state.Binary) (io.
 	return b.fetch.open(ctx, want.URL)
 }
 
-// place makes p the content of source, which must have the hash.
-func (b *binaries) place(p string, source io.Reader, hash string, file state.File) (made []string, err error) {
+// place makes p the content of source, which must have the hash and be accepted.
+func (b *binaries) place(p string, source io.Reader, hash string, file state.File, accept func(dir *os.Root, name string) error) (made []string, err error) {
 	uid, gid, err := b.files.owners.ids(file.Owner, file.Group)
 	if err != nil {
 		return nil, err
@@ -257,7 +266,7 @@ func (b *binaries) place(p string, source io.Reader, hash string, file state.Fil
 		return made, err
 	}
 	put := placing{files: b.files, path: p, file: file, uid: uid, gid: gid}
-	if err := stream(dir, base, source, hash, put.finish); err != nil {
+	if err := stream(dir, base, source, hash, put.finish, func(name string) error { return accept(dir, name) }); err != nil {
 		return made, err
 	}
 	b.files.mark(path.Dir(p))

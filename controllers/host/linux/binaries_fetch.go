@@ -143,9 +143,9 @@ func (r noteRead) Read(p []byte) (int, error) {
 }
 
 // stream makes base in dir a regular file with the content of source, which must have the hash,
-// atomically and not before it is on disk. finish sets mode and owner on the open temporary file. On
-// an error, base is as it was and the temporary file is gone.
-func stream(dir *os.Root, base string, source io.Reader, hash string, finish func(*os.File) error) (err error) {
+// atomically and not before it is on disk. finish sets mode and owner on the open temporary file, and
+// accept looks at it once it is closed. On an error, base is as it was and the temporary file is gone.
+func stream(dir *os.Root, base string, source io.Reader, hash string, finish func(*os.File) error, accept func(name string) error) (err error) {
 	temp := newTempName()
 	file, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -157,6 +157,9 @@ func stream(dir *os.Root, base string, source io.Reader, hash string, finish fun
 		}
 	}()
 	if err := errors.Join(pour(file, source, hash, finish), cause(file.Close())); err != nil {
+		return err
+	}
+	if err := accept(temp); err != nil {
 		return err
 	}
 	writes.Add(1)

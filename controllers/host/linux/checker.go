@@ -97,7 +97,7 @@ func (b bench) run(ctx context.Context, t host.Trial) (host.Answer, error) {
 		defer close(watched)
 		b.watch(over, func() { end(errMarked) })
 	}()
-	stdout, stderr, err := confined(ctx, b.scratch, t.Program, b.arguments(t.Args))
+	stdout, stderr, err := confined(ctx, b.scratch, t.Program, append([]string{t.Program}, b.arguments(t.Args)...))
 	close(over)
 	unblockErr := b.unblock(watched)
 	answer := host.Answer{Output: b.anonymous(stdout+stderr, t.Path), Marked: errors.Is(context.Cause(ctx), errMarked)}
@@ -156,8 +156,8 @@ func (b bench) anonymous(output, path string) string {
 
 // confined runs a program that must not do anything but look at its candidate: without a network,
 // and, where we may, with process numbers of its own, so that the kernel ends whatever it started
-// with it. It dies with us.
-func confined(ctx context.Context, scratch, program string, args []string) (stdout, stderr string, err error) {
+// with it. It dies with us. argv has the name that the program is told.
+func confined(ctx context.Context, scratch, program string, argv []string) (stdout, stderr string, err error) {
 	// The kernel sends the signal when the thread ends that started the program (prctl(2)).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -165,10 +165,10 @@ func confined(ctx context.Context, scratch, program string, args []string) (stdo
 		return runAs(ctx, func(cmd *exec.Cmd) {
 			// With process number 1, systemd's programs log to the kernel unless they are told.
 			cmd.Env = append(slices.Clone(cmd.Env), "TMPDIR="+scratch, "HOME="+scratch, "SYSTEMD_LOG_TARGET=console", "SYSTEMD_LOG_LEVEL=info")
-			cmd.Dir = scratch
+			cmd.Dir, cmd.Args = scratch, argv
 			cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 			cmd.SysProcAttr.Cloneflags = namespaces
-		}, program, args...)
+		}, program)
 	}
 	if os.Geteuid() == 0 {
 		stdout, stderr, err = attempt(unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC)

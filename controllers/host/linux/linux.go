@@ -21,9 +21,11 @@ func Live() (host.Host, error) {
 		return host.Host{}, err
 	}
 	units, files := newUnits(), newFiles(tree, nil)
+	binaries := newBinaries(files)
+	binaries.judge = &programJudge{tree: tree, folder: trialFolder}
 	return host.Host{
 		Files:    files,
-		Packages: newPackages(tree), Binaries: newBinaries(files),
+		Packages: newPackages(tree), Binaries: binaries,
 		Units:   units,
 		Sysctls: newSysctls("/proc/sys"),
 		Modules: newModules("/"),
