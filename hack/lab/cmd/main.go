@@ -68,7 +68,7 @@ func tell(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	fmt.Printf(`
-On a host:    make lab-shell NODE=node-a            or  … NODE=node-a -- COMMAND, see below
+On a host:    make lab-shell NODE=node-a            or  … NODE=node-a CMD='COMMAND'
 As the seed:  make lab-shell NODE=seed
 Without make: go run ./hack/lab/cmd exec node-a -- ip address
               go run ./hack/lab/cmd seed -- bin/seedbed seed …
