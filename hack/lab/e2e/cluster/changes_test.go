@@ -19,45 +19,59 @@ import (
 // changes tests that a change disturbs what it must and nothing else.
 func changes() {
 	BeforeEach(func() { only(scopeShort) })
-	It("reloads dockerd for a reloadable key: its process and all containers stay", func(ctx context.Context) {
+	It("reloads dockerd for a reloadable key, as planned: its process and all containers stay", func(ctx context.Context) {
 		before, ran := made.runs(ctx), made.running(ctx)
 		change := func(s *v1alpha1.NodeConfigSpec) { s.Docker.MaxConcurrentDownloads = new(int32(20)) }
-		Expect(made.planned(ctx, "node-a", change)).To(ContainSubstring("2 steps; Reload: docker.service."))
+		plan := made.plan(ctx, "node-a", change)
+		Expect(plan.Disruption).To(Equal("Reload"))
+		Expect(plan.disturbed()).To(Equal([]string{"docker"}))
 		made.edit(ctx, change)
 		made.settled(ctx, hosts(ctx)...)
-		Expect(made.planned(ctx, "node-a", nothing)).To(ContainSubstring("Nothing to do."))
 		for _, h := range hosts(ctx) {
 			Expect(host(ctx, h.Name, "cat", "/etc/docker/daemon.json")).To(ContainSubstring(`"max-concurrent-downloads": 20`))
 			Expect(host(ctx, h.Name, "journalctl", "--unit", "docker", "--boot", "--output", "cat")).To(ContainSubstring("Reloaded configuration"))
-			Expect(made.state(ctx, h.Name).Status.Apply.Disruption).To(BeEquivalentTo("Reload"))
+			made.came(ctx, h.Name, plan)
 		}
 		Expect(made.runs(ctx)).To(Equal(before))
 		Expect(made.running(ctx)).To(Equal(ran))
 	})
 
-	It("restarts the kubelet alone for a kubelet change", func(ctx context.Context) {
-		before, ran := made.runs(ctx), made.running(ctx)
-		change := func(s *v1alpha1.NodeConfigSpec) { s.Kubelet.MaxPods = new(int32(100)) }
-		Expect(made.planned(ctx, "node-a", change)).To(ContainSubstring("2 steps; Restart: kubelet.service."))
-		made.edit(ctx, change)
-		made.settled(ctx, hosts(ctx)...)
-		Expect(changed(before, made.runs(ctx))).To(Equal([]string{"kubelet"}))
+	It("restarts the kubelet alone for a kubelet change, as planned", func(ctx context.Context) {
+		ran := made.running(ctx)
+		made.restarts(ctx, "kubelet", func(s *v1alpha1.NodeConfigSpec) { s.Kubelet.MaxPods = new(int32(100)) })
 		Expect(made.running(ctx)).To(Equal(ran))
 		for _, h := range hosts(ctx) {
 			Eventually(func() string {
 				return made.kubectl(ctx, "get", "node", h.Name, "-o", "jsonpath={.status.capacity.pods}")
 			}).Should(Equal("100"))
-			Expect(made.state(ctx, h.Name).Status.Apply.Disruption).To(BeEquivalentTo("Restart"))
 		}
 	})
 
-	It("restarts kube-proxy alone for a kube-proxy change", func(ctx context.Context) {
-		before := made.runs(ctx)
-		made.edit(ctx, func(s *v1alpha1.NodeConfigSpec) {
+	It("restarts kube-proxy alone for a kube-proxy change, as planned", func(ctx context.Context) {
+		made.restarts(ctx, "kube-proxy", func(s *v1alpha1.NodeConfigSpec) {
 			s.KubeProxy = &v1alpha1.KubeProxy{Conntrack: &v1alpha1.Conntrack{Min: new(int32(131073))}}
 		})
+	})
+
+	It("disturbs nothing for a label of the Node and a sysctl, as planned", func(ctx context.Context) {
+		before, ran := made.runs(ctx), made.running(ctx)
+		change := func(s *v1alpha1.NodeConfigSpec) {
+			s.Node.Labels["example.com/rack"] = "7"
+			s.Sysctls = map[string]v1alpha1.SysctlValue{"net.core.somaxconn": "5000"}
+		}
+		plan := made.plan(ctx, "node-a", change)
+		Expect(plan.Disruption).To(Equal("None"))
+		made.edit(ctx, change)
 		made.settled(ctx, hosts(ctx)...)
-		Expect(changed(before, made.runs(ctx))).To(Equal([]string{"kube-proxy"}))
+		for _, h := range hosts(ctx) {
+			made.came(ctx, h.Name, plan)
+			Expect(host(ctx, h.Name, "sysctl", "-n", "net.core.somaxconn")).To(Equal("5000"))
+			Eventually(func() string {
+				return made.kubectl(ctx, "get", "node", h.Name, "-o", `jsonpath={.metadata.labels.example\.com/rack}`)
+			}).Should(Equal("7"))
+		}
+		Expect(made.runs(ctx)).To(Equal(before))
+		Expect(made.running(ctx)).To(Equal(ran))
 	})
 
 	It("writes nothing and restarts nothing in a second pass", func(ctx context.Context) {
@@ -83,6 +97,20 @@ func changes() {
 			s.Docker.DaemonConfig = raw(`{"max-download-attempts": -1}`)
 		})
 	})
+}
+
+// restarts makes a change that restarts one unit on each node, and is planned to.
+func (c *cluster) restarts(ctx context.Context, unit string, change func(*v1alpha1.NodeConfigSpec)) {
+	GinkgoHelper()
+	before, plan := c.runs(ctx), c.plan(ctx, "node-a", change)
+	Expect(plan.Disruption).To(Equal("Restart"))
+	Expect(plan.disturbed()).To(Equal([]string{unit}))
+	c.edit(ctx, change)
+	c.settled(ctx, hosts(ctx)...)
+	Expect(changed(before, c.runs(ctx))).To(Equal([]string{unit}))
+	for _, h := range hosts(ctx) {
+		c.came(ctx, h.Name, plan)
+	}
 }
 
 // refuses makes a change whose file its own program refuses, and takes it back: the message names what is
