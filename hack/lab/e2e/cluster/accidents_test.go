@@ -137,7 +137,7 @@ func dockerWithoutFlannel(ctx context.Context, node string) {
 	GinkgoHelper()
 	// What the docker before has left is not of such a host.
 	_, _ = on.Exec(ctx, node, "ip", "link", "delete", "docker0")
-	host(ctx, node, "rm", "-rf", "/var/lib/docker")
+	host(ctx, node, "find", "/var/lib/docker", "-mindepth", "1", "-delete")
 	host(ctx, node, "apt-get", "install", "--yes", "--no-install-recommends", "docker.io", "docker-cli")
 	host(ctx, node, "systemctl", "start", "docker.service")
 	host(ctx, node, "docker", "load", "--quiet", "--input", "/srv/images/test.tar")
