@@ -140,7 +140,7 @@ func dockerWithoutFlannel(ctx context.Context, node string) {
 	host(ctx, node, "find", "/var/lib/docker", "-mindepth", "1", "-delete")
 	host(ctx, node, "apt-get", "install", "--yes", "--no-install-recommends", "docker.io", "docker-cli")
 	host(ctx, node, "systemctl", "start", "docker.service")
-	host(ctx, node, "docker", "load", "--quiet", "--input", "/srv/images/test.tar")
+	loadImages(ctx, node)
 	host(ctx, node, "docker", "run", "--detach", "--name", "older", "--restart", "always", lab.TestImage, "netexec", "--http-port=8099")
 	Expect(bridge(ctx, node)).To(And(Not(BeEmpty()), Not(HavePrefix("172.30."))), "the accident did not happen")
 }

@@ -32,9 +32,7 @@ func podOn(node string) string { return "web-" + node }
 func pods() {
 	BeforeAll(func(ctx context.Context) {
 		for _, h := range hosts(ctx) {
-			for _, archive := range []string{"pause", "test", "coredns"} {
-				host(ctx, h.Name, "docker", "load", "--quiet", "--input", "/srv/images/"+archive+".tar")
-			}
+			loadImages(ctx, h.Name)
 		}
 		coredns, err := filepath.Abs("testdata/coredns.yaml")
 		succeed(err)
@@ -99,6 +97,13 @@ func pods() {
 		out, err := made.tryKubectl(ctx, "exec", podOn(from.Name), "--", "ping", "-c", "2", "-W", "2", "-M", "do", "-s", "1400", made.podIP(ctx, to.Name))
 		Expect(err).NotTo(HaveOccurred(), out)
 	}))
+}
+
+func loadImages(ctx context.Context, node string) {
+	GinkgoHelper()
+	for _, archive := range []string{"pause", "test", "coredns"} {
+		host(ctx, node, "docker", "load", "--quiet", "--input", "/srv/images/"+archive+".tar")
+	}
 }
 
 func (c *cluster) runPod(ctx context.Context, node string) {
