@@ -52,7 +52,7 @@ func accidents() {
 	})
 
 	It("takes a host on which docker ran before flannel, with a container on it (SB001, SB002)", func(ctx context.Context) {
-		node := last(ctx)
+		node := last(ctx) // not one of which a later test says what it was before
 		host(ctx, node, "seedbed", "leave")
 		dockerWithoutFlannel(ctx, node)
 		_, err := on.Exec(ctx, node, append([]string{"/root/seedbed"}, made.joinArguments(ctx)...)...)

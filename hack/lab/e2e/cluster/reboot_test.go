@@ -14,6 +14,8 @@ import (
 
 // interruptions tests that a node does without the seed, and that nothing that is killed is missed.
 func interruptions() {
+	const node = "node-b"
+
 	It("keeps everything running when the seed is restarted", func(ctx context.Context) {
 		before, ran := made.runs(ctx), made.running(ctx)
 		made.manager.end()
@@ -26,7 +28,6 @@ func interruptions() {
 	})
 
 	It("brings a node back that is rebooted while the seed is away: same subnet, local containers, in sync", func(ctx context.Context) {
-		const node = "node-b"
 		was := subnet(ctx, node)
 		host(ctx, node, "docker", "run", "--detach", "--name", "local", "--restart", "always", lab.TestImage, "netexec", "--http-port=8099")
 		made.manager.end()
@@ -56,7 +57,6 @@ func interruptions() {
 	})
 
 	It("puts a host back when it leaves, and releases what it had", func(ctx context.Context) {
-		node := last(ctx)
 		leased := leaseName(subnet(ctx, node))
 		stage(node+" left", func() { GinkgoWriter.Print(host(ctx, node, "seedbed", "leave")) })
 		for _, name := range append([]string{"seedbed-agent"}, chain...) {
@@ -81,7 +81,6 @@ func interruptions() {
 	})
 
 	It("brings a node up although its agent is killed again and again, and starts no unit twice", func(ctx context.Context) {
-		node := last(ctx)
 		arguments := made.joinArguments(ctx)
 		since := host(ctx, node, "date", "+%s")
 		_, err := on.Exec(ctx, node, append([]string{"/root/seedbed"}, arguments...)...)
