@@ -65,9 +65,12 @@ type Kubelet struct {
 	// +optional
 	ClientCASecretRef *SecretKeyReference `json:"clientCASecretRef,omitempty"`
 	// bootstrapTokenSecretRef names a bootstrap token ("id.secret") with which
-	// the kubelet asks for its first client certificate. The token is on the
-	// node's disk until the kubelet has that, readable by root only. Default:
-	// none; the kubelet asks with the certificate of the node's agent.
+	// the kubelet asks for its first client certificate, for a cluster that
+	// approves such requests itself. Whatever node may read it can then become
+	// the kubelet of any other, so a token of `seedbed seed token create` is
+	// refused. The token is on the node's disk until the kubelet has its
+	// certificate, readable by root only. Default: none, which needs no token:
+	// the kubelet asks with the certificate of the node's agent.
 	// +optional
 	BootstrapTokenSecretRef *SecretKeyReference `json:"bootstrapTokenSecretRef,omitempty"`
 	// serving is the certificate the kubelet serves with, which kubectl logs and

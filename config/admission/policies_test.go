@@ -89,8 +89,9 @@ var _ = Describe("Whatever RBAC allows, an agent", func() {
 })
 
 var _ = Describe("Whatever RBAC allows, who presents a token", func() {
-	It("asks for client certificates only", func(ctx SpecContext) {
+	It("asks for client certificates only, and for no kubelet's", func(ctx SpecContext) {
 		c := joining("abcdef")
+		Expect(c.Create(ctx, request("kubernetes.io/kube-apiserver-client-kubelet", "client auth", "digital signature"))).To(refusedWith("leave kubelet.bootstrapTokenSecretRef out"))
 		Expect(c.Create(ctx, request("kubernetes.io/kube-apiserver-client", "client auth"))).To(Succeed())
 		Expect(c.Create(ctx, request("kubernetes.io/kubelet-serving", "server auth"))).To(refusedWith("may not ask signer"))
 	})

@@ -124,12 +124,13 @@ func decideOwn(in Input, claim Claim, who requester) Decision {
 }
 
 func decideKubelet(in Input, claim Claim, who requester) Decision {
-	if who.token != "" {
-		if d := checkScope(in, claim); d != nil {
-			return *d
-		}
-	} else if who.agent != claim.Node && who.kubelet != claim.Node {
-		return *mismatch(in, claim, "that kubelet, the agent of its node, or who presents a token for it")
+	switch {
+	// Every node that may use a token could become the kubelet of every other one with it.
+	case who.token != "":
+		return *denied(ReasonRequester, "token %s is for joining, which gives a node's agent its certificate, and for no kubelet's: "+
+			"leave kubelet.bootstrapTokenSecretRef out of the NodeConfig, so that the kubelet asks with the certificate of its node's agent", claim.TokenID)
+	case who.agent != claim.Node && who.kubelet != claim.Node:
+		return *mismatch(in, claim, "that kubelet, or the agent of its node")
 	}
 	if d := joined(in, claim); d != nil {
 		return *d

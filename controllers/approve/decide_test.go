@@ -78,7 +78,7 @@ var (
 	flannel       = base(approve.SignerClient, agentUser, "seedbed:nodes", "seedbed:flannel:node-a", "seedbed:flannels")
 	kubeletByNode = base(approve.SignerKubeletClient, agentUser, "seedbed:nodes", kubeletUser, "system:nodes")
 	kubeletAgain  = base(approve.SignerKubeletClient, kubeletUser, "system:nodes", kubeletUser, "system:nodes")
-	kubeletByUser = func() *ask {
+	kubeletByToken = func() *ask {
 		a := base(approve.SignerKubeletClient, tokenUser, "system:bootstrappers:seedbed", kubeletUser, "system:nodes")()
 		a.Scope = join().Scope
 		return a
@@ -136,7 +136,6 @@ func TestWhatIsApproved(t *testing.T) {
 		{decisionCase{"its kube-proxy", kubeProxy, nil, approve.Approved, approve.ReasonOwnProcess, "asks for its kube-proxy"}, false},
 		{decisionCase{"its flannel", flannel, nil, approve.Approved, approve.ReasonOwnProcess, "asks for its flannel"}, false},
 		{decisionCase{"its kubelet", kubeletByNode, nil, approve.Approved, approve.ReasonOwnProcess, "asks for the kubelet of node node-a"}, false},
-		{decisionCase{"its kubelet, by a token of the user's", kubeletByUser, nil, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 		{decisionCase{"a kubelet's renewal", kubeletAgain, nil, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"a kubelet's server", serving, nil, approve.Approved, approve.ReasonOwnProcess, "serves at its own"}, false},
 		{decisionCase{"a kubelet's server beside the API server, named by itself", serving, func(a *ask) {
@@ -193,9 +192,10 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"a name that another machine has", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine} }, approve.Denied, approve.ReasonNameTaken, "choose another one with --node-name, or, if that machine is gone, delete NodeState node-a"},
 		{"a machine whose agent reports, with a token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, Reported: true} }, approve.Denied, approve.ReasonNameTaken, "has joined already, and token abcdef does not name it: use a token made with --nodes node-a, or delete NodeState node-a first"},
 		{"a registered name, with a token for any", join, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonNameTaken, "a token made with --nodes node-a"},
-		{"a kubelet before its node has joined", kubeletByUser, func(a *ask) { a.Node = nil }, approve.Denied, approve.ReasonNotJoined, "`seedbed join`"},
-		{"a kubelet with a token for other names", kubeletByUser, func(a *ask) { a.Scope.Nodes = []string{"node-b"} }, approve.Denied, approve.ReasonTokenScope, ""},
-		{"a kubelet with a token at its end", kubeletByUser, func(a *ask) { a.Scope.Expires = now.Add(-time.Second) }, approve.Denied, approve.ReasonTokenExpired, ""},
+		{"a kubelet, with a token for any", kubeletByToken, nil, approve.Denied, approve.ReasonRequester, "token abcdef is for joining"},
+		{"the kubelet of a node that reports, with a token that names it", kubeletByToken, func(a *ask) { a.Node.Reported, a.Scope.Nodes = true, []string{"node-a"} }, approve.Denied, approve.ReasonRequester, "leave kubelet.bootstrapTokenSecretRef out"},
+		{"the kubelet of a registered node", kubeletByToken, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonRequester, ""},
+		{"a kubelet before its node has joined", kubeletByToken, func(a *ask) { a.Node = nil }, approve.Denied, approve.ReasonRequester, ""},
 		{"a kube-proxy straight away", join, subject("seedbed:kube-proxy:node-a", "seedbed:kube-proxies"), approve.Denied, approve.ReasonRequester, "is for the agent of that node"},
 	} {
 		if d := c.run(t); d.Register {
@@ -329,7 +329,7 @@ func TestReadSaysWhatMustBeKnown(t *testing.T) {
 		{"a join", join, approve.Claim{Kind: approve.Agent, Node: "node-a", TokenID: "abcdef"}},
 		{"a renewal", renewal, approve.Claim{Kind: approve.Agent, Node: "node-a"}},
 		{"a kube-proxy", kubeProxy, approve.Claim{Kind: approve.KubeProxy, Node: "node-a"}},
-		{"a kubelet by token", kubeletByUser, approve.Claim{Kind: approve.KubeletClient, Node: "node-a", TokenID: "abcdef"}},
+		{"a kubelet by token", kubeletByToken, approve.Claim{Kind: approve.KubeletClient, Node: "node-a", TokenID: "abcdef"}},
 		{"a kubelet's server", serving, approve.Claim{Kind: approve.KubeletServing, Node: "node-a"}},
 	} {
 		a := tc.from()
