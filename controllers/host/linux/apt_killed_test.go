@@ -73,8 +73,8 @@ type killedHost struct {
 	root string
 }
 
-// newKilledHost has told, and the others in a version unless that is empty.
-func newKilledHost(t *testing.T, repository, version string) *killedHost {
+// killedBase is a host that has told, and the others in a version unless that is empty.
+func killedBase(t *testing.T, repository, version string) *killedHost {
 	t.Helper()
 	a, root := aptRoot(t, repository)
 	if err := a.Change(t.Context(), installing(told, "")); err != nil {
@@ -87,6 +87,14 @@ func newKilledHost(t *testing.T, repository, version string) *killedHost {
 		}
 	}
 	return x
+}
+
+// another is a host as this one.
+func (x *killedHost) another(t *testing.T) *killedHost {
+	t.Helper()
+	root := t.TempDir()
+	command(t, "/", "cp", "-a", x.root+"/.", root)
+	return &killedHost{t: t, root: root}
 }
 
 // wantVersion is what is to be; "" is all three absent.
@@ -229,17 +237,18 @@ func TestF027KilledInAScriptOfAnyPackageTheNextPassFinishesIt(t *testing.T) {
 		calls    []string
 	}{
 		{"", newer, []string{
-			deepest + " preinst install", brought + " preinst install", asked + " preinst install",
-			deepest + " postinst configure", brought + " postinst configure", asked + " postinst configure", told + " postinst triggered",
+			brought + " preinst install", asked + " preinst install",
+			brought + " postinst configure", asked + " postinst configure", told + " postinst triggered",
 		}},
 		{older, newer, []string{
-			asked + " prerm upgrade", brought + " preinst upgrade", deepest + " postrm upgrade", brought + " postinst configure", told + " postinst triggered",
+			asked + " prerm upgrade", brought + " preinst upgrade", deepest + " postrm upgrade", brought + " postinst configure",
 		}},
-		{newer, "", []string{brought + " prerm remove", brought + " postrm remove", told + " postinst triggered"}},
+		{newer, "", []string{brought + " prerm remove", brought + " postrm remove"}},
 	} {
+		base := killedBase(t, repository, c.from)
 		for _, call := range c.calls {
 			t.Run(c.from+" to "+c.to+" in "+call, func(t *testing.T) {
-				x := newKilledHost(t, repository, c.from)
+				x := base.another(t)
 				plant(t, x.root, killHere, state.File{Mode: 0o644, Content: []byte(call + "\n")})
 				if !x.killedOn(c.to) {
 					t.Fatalf("nothing was killed:\n%s", x.read(calls))
@@ -266,49 +275,53 @@ func (x *killedHost) broughtAlong(want ...string) {
 	}
 }
 
-// killedDpkg runs dpkg, and kills everything at one of its renames: those of files and of its journal.
-// Only runs that change something count.
+// killedDpkg runs dpkg, and kills everything at one of its system calls. Only runs that change something
+// count.
 const killedDpkg = `#!/bin/sh
 case " $* " in
 *" --unpack "*|*" --configure "*|*" --remove "*|*" --set-selections "*) printf x >> %[1]s/runs ;;
 *) exec dpkg "$@" ;;
 esac
 [ "$(cat %[1]s/runs)" = %[2]s ] || exec dpkg "$@"
-strace -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=%[3]d dpkg "$@" && exit
+strace -o /dev/null -e trace=%[4]s -e inject=%[4]s:signal=KILL:when=%[3]d dpkg "$@" && exit
 kill -KILL "$(cat %[1]s` + agent + `)" 0
 `
 
-// killAt kills an agent on its way to the version in a run of dpkg's, counted from 1, at a rename. The
-// agent comes to its end when there are not as many.
-func (x *killedHost) killAt(version string, run, rename int) (killed bool, runs int) {
+// killAt kills an agent on its way to the version in a run of dpkg's, counted from 1, at the nth of its
+// system calls of a name. The agent comes to its end when there are not as many.
+func (x *killedHost) killAt(version string, run, n int, call string) (killed bool, runs int) {
 	x.t.Helper()
-	wrapper := fmt.Appendf(nil, killedDpkg, x.root, strings.Repeat("x", run), rename)
+	wrapper := fmt.Appendf(nil, killedDpkg, x.root, strings.Repeat("x", run), n, call)
 	plant(x.t, x.root, "/dpkg", state.File{Mode: 0o755, Content: wrapper})
 	killed = x.killedOn(version, "-o", "Dir::Bin::dpkg="+filepath.Join(x.root, "dpkg"))
 	return killed, len(x.read("/runs"))
 }
 
-// Fault 27, by dpkg's own doings: files, information, journal and status.
-func TestF027KilledAtAnyRenameOfDpkgTheNextPassFinishesIt(t *testing.T) {
+// Fault 27, by dpkg's own doings: files, information, journal and status are renamed into place, and
+// unlinked when a package goes.
+func TestF027KilledAtAnyRenameOrUnlinkOfDpkgTheNextPassFinishesIt(t *testing.T) {
 	tool(t, "strace")
 	repository := killedChain(t)
-	stride := 53
-	if os.Getenv("SEEDBED_TEST_EVERY_RENAME") != "" {
-		stride = 1
-	}
-	for _, c := range [][2]string{{"", newer}, {older, newer}, {newer, ""}} {
-		t.Run(c[0]+" to "+c[1], func(t *testing.T) {
-			kills := 0
-			for run, rename, runs := 1, 1, 1; run <= runs; {
-				x := newKilledHost(t, repository, c[0])
-				killed, ran := x.killAt(c[1], run, rename)
+	for _, c := range []struct {
+		from, to, call string
+		stride         int
+	}{{"", newer, "rename", 53}, {older, newer, "rename", 53}, {newer, "", "unlink", 31}} {
+		t.Run(c.from+" to "+c.to+" at "+c.call, func(t *testing.T) {
+			stride, kills := c.stride, 0
+			if os.Getenv("SEEDBED_TEST_EVERY_CALL") != "" {
+				stride = 1 // takes half an hour
+			}
+			base := killedBase(t, repository, c.from)
+			for run, n, runs := 1, 1, 1; run <= runs; {
+				x := base.another(t)
+				killed, ran := x.killAt(c.to, run, n, c.call)
 				if !killed {
-					run, rename, runs = run+1, 1, ran
+					run, n, runs = run+1, 1, ran
 					continue
 				}
-				t.Logf("killed in run %d at rename %d", run, rename)
-				x.mended(c[1])
-				rename, kills = rename+stride, kills+1
+				t.Logf("killed in run %d at %s %d", run, c.call, n)
+				x.mended(c.to)
+				n, kills = n+stride, kills+1
 			}
 			t.Logf("killed %d times", kills)
 		})
