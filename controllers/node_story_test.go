@@ -119,6 +119,46 @@ var _ = Describe("The Node of a machine", func() {
 		}).Should(Succeed())
 	})
 
+	It("keeps, as its NodeState does, what the manager's cache leaves out", func(ctx context.Context) {
+		theirs := &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-a", Finalizers: []string{"example.com/theirs"}, Annotations: map[string]string{"theirs": "1"}},
+			Spec:       corev1.NodeSpec{ProviderID: "theirs://1"},
+		}
+		create(ctx, theirs)
+		DeferCleanup(func(ctx context.Context) { edit(ctx, theirs, func(n *corev1.Node) { n.Finalizers = nil }) })
+		theirs.Status.Images = []corev1.ContainerImage{{Names: []string{"theirs:1"}}}
+		Expect(env.Client.Status().Update(ctx, theirs)).To(Succeed())
+		startManager()
+		objects(ctx)
+		joined(ctx, "node-a")
+		first := assigned(ctx, "node-a")["node-a"]
+		edit(ctx, nodeState(ctx, "node-a"), func(n *v1alpha1.NodeState) { n.Finalizers = []string{"example.com/theirs"} })
+		DeferCleanup(func(ctx context.Context) {
+			edit(ctx, nodeState(ctx, "node-a"), func(n *v1alpha1.NodeState) { n.Finalizers = nil })
+		})
+		said := nodeState(ctx, "node-a")
+		said.Status = v1alpha1.NodeStateStatus{
+			Facts: &v1alpha1.Facts{OS: "debian 12"}, Drift: &v1alpha1.DriftStatus{Corrected: 3},
+			Apply: &v1alpha1.ApplyStatus{Started: metav1.Now().Rfc3339Copy(), Finished: metav1.Now().Rfc3339Copy(), Steps: 7},
+		}
+		acknowledge(said, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		Expect(env.Client.Status().Update(ctx, said)).To(Succeed())
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) {
+			s.Node = &v1alpha1.NodeRegistration{Labels: map[string]v1alpha1.LabelValue{"example.com/rack": "a3"}}
+		})
+		Eventually(func() map[string]string { return node(ctx, "node-a").Labels }).Should(HaveKeyWithValue("example.com/rack", "a3"))
+
+		after := nodeState(ctx, "node-a")
+		Expect(after.Spec.Revision).NotTo(Equal(first))
+		Expect(after.Status).To(Equal(said.Status))
+		Expect(after.Finalizers).To(Equal([]string{"example.com/theirs"}))
+		object := node(ctx, "node-a")
+		Expect(object.Status.Images).To(Equal(theirs.Status.Images))
+		Expect(object.Spec.ProviderID).To(Equal("theirs://1"))
+		Expect(object.Finalizers).To(Equal(theirs.Finalizers))
+		Expect(object.Annotations).To(HaveKeyWithValue("theirs", "1"))
+	})
+
 	It("goes after its NodeState, once its kubelet is not heard of", func(ctx context.Context) {
 		startManager()
 		objects(ctx)

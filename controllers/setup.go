@@ -9,14 +9,10 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -64,43 +60,20 @@ func ManagerOptions() (ctrl.Options, error) {
 	if err != nil {
 		return ctrl.Options{}, err
 	}
-	ofNodes, err := labels.NewRequirement(NodeLabel, selection.Exists, nil)
+	cached, err := managerCache()
 	if err != nil {
-		return ctrl.Options{}, fmt.Errorf("build selector: %w", err)
+		return ctrl.Options{}, err
 	}
-	agents := cache.ByObject{Label: labels.NewSelector().Add(*ofNodes)}
 	consistent := true
 	return ctrl.Options{
 		Scheme: scheme,
-		Cache: cache.Options{
-			DefaultNamespaces: map[string]cache.Config{v1alpha1.Namespace: {}},
-			DefaultTransform:  cache.TransformStripManagedFields(),
-			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Secret{}:             {Transform: stripSecret},
-				&corev1.Node{}:               {Transform: stripNode},
-				&corev1.ConfigMap{}:          {Label: labels.SelectorFromSet(labels.Set{v1alpha1.RegistrationLabel: "true"})},
-				&rbacv1.ClusterRole{}:        agents,
-				&rbacv1.ClusterRoleBinding{}: agents,
-				&rbacv1.Role{}:               agents,
-				&rbacv1.RoleBinding{}:        agents,
-			},
-		},
+		Cache:  cached,
 		Client: client.Options{
 			FieldOwner: fieldOwner,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &consistent},
 		},
 		Controller: config.Controller{ReconciliationTimeout: passTimeout},
 	}, nil
-}
-
-// stripSecret keeps of a Secret's metadata what pins it. Annotations go, since kubectl apply writes
-// the whole content into one.
-func stripSecret(in any) (any, error) {
-	if object, err := meta.Accessor(in); err == nil {
-		object.SetManagedFields(nil)
-		object.SetAnnotations(nil)
-	}
-	return in, nil
 }
 
 // Services are what a manager is given beside the API. The zero value is right for a cluster that has
@@ -150,12 +123,13 @@ func setupNodeConfig(mgr ctrl.Manager, r *NodeConfigReconciler) error {
 }
 
 func setupNodeState(mgr ctrl.Manager, r *NodeStateReconciler) error {
+	ofNode := handler.EnqueueRequestsFromMapFunc(nodeOfAccess)
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.NodeState{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&rbacv1.ClusterRole{}).
-		Owns(&rbacv1.ClusterRoleBinding{}).
-		Owns(&rbacv1.Role{}).
-		Owns(&rbacv1.RoleBinding{}).
+		Watches(&rbacv1.ClusterRole{}, ofNode).
+		Watches(&rbacv1.ClusterRoleBinding{}, ofNode).
+		Watches(&rbacv1.Role{}, ofNode).
+		Watches(&rbacv1.RoleBinding{}, ofNode).
 		WithOptions(controller.Options{MaxConcurrentReconciles: accessWorkers}).
 		Complete(r)
 }

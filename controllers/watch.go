@@ -130,6 +130,16 @@ func registrationOfNode(_ context.Context, node client.Object) []reconcile.Reque
 	}}}
 }
 
+// nodeOfAccess goes by the label that the cache selects by; an owner's kind would have to be looked up
+// for each of them.
+func nodeOfAccess(_ context.Context, object client.Object) []reconcile.Request {
+	node := object.GetLabels()[NodeLabel]
+	if node == "" {
+		return nil
+	}
+	return []reconcile.Request{request(node)}
+}
+
 // requestsOfNode are the certificate signing requests that wait for the node.
 func (w wakes) requestsOfNode(ctx context.Context, node client.Object) []reconcile.Request {
 	var list certificatesv1.CertificateSigningRequestList

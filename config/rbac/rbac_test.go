@@ -69,6 +69,24 @@ func TestSecretsAreReadInOurNamespaceOnly(t *testing.T) {
 	}
 }
 
+func TestTheManagerNeverUpdatesWhatItsCacheHoldsInPart(t *testing.T) {
+	found := 0
+	for _, r := range rules(t)[key("ClusterRole", "", "seedbed-manager")] {
+		for _, resource := range []string{"nodes", "nodestates"} {
+			if !slices.Contains(r.Resources, resource) {
+				continue
+			}
+			found++
+			if slices.Contains(r.Verbs, "update") || !slices.Contains(r.Verbs, "patch") {
+				t.Errorf("%s: %v; an update from the cache would take fields from the object", resource, r.Verbs)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d rules for nodes and nodestates, want 2", found)
+	}
+}
+
 func TestEveryBindingRefersToARoleThatIsThere(t *testing.T) {
 	there := rules(t)
 	builtIn := []string{"cluster-admin", "system:kubelet-api-admin", "system:node-bootstrapper", "system:node-proxier"}

@@ -70,10 +70,10 @@ hosts agree, keeps them so, and says what it did.`,
 	return root
 }
 
-// saveMemory collects garbage at half the usual growth, unless the environment says otherwise: what
-// runs for long here holds much and allocates little.
+// saveMemory collects garbage at a quarter of the usual growth, unless the environment says otherwise:
+// what runs for long here holds much and allocates little.
 func saveMemory() {
-	const percent = 50
+	const percent = 25
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
