@@ -24,7 +24,6 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/config/rbac"
-	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/resolve/resolvetest"
 	"seedbed.dev/seedbed/controllers/testenv"
 )
@@ -177,66 +176,5 @@ func BenchmarkAgentMemory(b *testing.B) {
 	time.Sleep(5 * time.Second)
 	for b.Loop() {
 		b.ReportMetric(residentMiB(b, agent.Process.Pid), "rss-MiB")
-	}
-}
-
-// fatNode is a Node as a kubelet reports it, with fifty images.
-func fatNode(name string) *corev1.Node {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	for i := range 50 {
-		node.Status.Images = append(node.Status.Images, corev1.ContainerImage{
-			Names:     []string{fmt.Sprintf("registry.example.com/team/service-%02d@sha256:%064d", i, i), fmt.Sprintf("registry.example.com/team/service-%02d:v1.2.3", i)},
-			SizeBytes: 100 << 20,
-		})
-	}
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}}
-	return node
-}
-
-// BenchmarkManagerMemory is the manager of 5,000 nodes, 5 s after it has assigned all of them and
-// adopted their Nodes.
-func BenchmarkManagerMemory(b *testing.B) {
-	const nodes = 5000
-	e := benchEnv(b)
-	managerUser, err := e.User(v1alpha1.ManagerUser)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for i := range nodes {
-		node := fatNode(fmt.Sprintf("node-%04d", i))
-		mustCreate(b, e, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{
-			Name: node.Name, Labels: worker(), Annotations: map[string]string{v1alpha1.MachineIDAnnotation: "machine"},
-		}})
-		mustCreate(b, e, node)
-	}
-	if out, err := e.Kubectl("apply", "-f", "../config/samples/guide"); err != nil {
-		b.Fatal(err, out)
-	}
-	manager := launch(b, "manager", "--kubeconfig", kubeconfig(b, managerUser), "--leader-elect=false", "--metrics-bind-address=0")
-	eventually(b, "5,000 assignments", 10*time.Minute, func() bool {
-		var c v1alpha1.NodeConfig
-		if err := e.Client.Get(context.Background(), name("workers"), &c); err != nil || c.Status.Nodes.Matched != nodes {
-			return false
-		}
-		var list v1alpha1.NodeStateList
-		if err := e.Client.List(context.Background(), &list); err != nil {
-			return false
-		}
-		for i := range list.Items {
-			if list.Items[i].Spec.Revision == "" {
-				return false
-			}
-		}
-		return true
-	})
-	eventually(b, "5,000 Nodes", 10*time.Minute, func() bool {
-		var adopted metav1.PartialObjectMetadataList
-		adopted.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NodeList"))
-		err := e.Client.List(context.Background(), &adopted, client.HasLabels{controllers.NodeLabel})
-		return err == nil && len(adopted.Items) == nodes
-	})
-	time.Sleep(5 * time.Second)
-	for b.Loop() {
-		b.ReportMetric(residentMiB(b, manager.Process.Pid), "rss-MiB")
 	}
 }
