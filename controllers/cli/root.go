@@ -15,15 +15,30 @@ import (
 
 // Main runs the command line and returns the exit status.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilStopped()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	root := NewRoot()
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "seedbed: "+oneLine(err))
 		return 1
 	}
 	return 0
+}
+
+// untilStopped ends with the first signal to stop, a terminal that hangs up being one, so that a join
+// is not left half done by a connection that drops. A second signal ends the process at once, but for
+// another hangup: shells and terminals send more than one.
+func untilStopped() (context.Context, context.CancelFunc) {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		stop()
+	})
+	return ctx, stop
 }
 
 // oneLine is an error as one line; several that were joined are parted by semicolons.

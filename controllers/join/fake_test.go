@@ -42,9 +42,11 @@ type seedServer struct {
 	// token is accepted; deny is the manager's word on every request; unsigned leaves them be.
 	token, deny string
 	unsigned    bool
-	date        time.Time
-	csr         *certificatesv1.CertificateSigningRequest
-	node        *v1alpha1.NodeState
+	// named is true for a token that names the node: it also joins one that has reported.
+	named bool
+	date  time.Time
+	csr   *certificatesv1.CertificateSigningRequest
+	node  *v1alpha1.NodeState
 	// silent is true for an agent that never reports, broken for an API server that only fails.
 	silent, broken bool
 	deleted        int
@@ -104,7 +106,7 @@ func (s *seedServer) serve(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == clusterInfoPath:
 		config, _ := clientcmd.Write(clientcmdapi.Config{Clusters: map[string]*clientcmdapi.Cluster{"": {Server: s.URL, CertificateAuthorityData: s.offered}}})
 		answer200(w, &corev1.ConfigMap{Data: map[string]string{clusterInfoKey: string(config)}})
-	case s.broken:
+	case s.broken, s.agent.Killed(): // the dead ask for nothing
 		refuse(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
 	case strings.Contains(r.URL.Path, "/certificatesigningrequests"):
 		s.serveRequests(w, r)
@@ -135,11 +137,17 @@ func (s *seedServer) serveRequests(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 		return
 	case s.deny != "":
-		s.csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateDenied, Status: corev1.ConditionTrue, Message: s.deny}}
+		s.refuseRequest(s.deny)
+	case s.node != nil && s.node.Status.Facts != nil && !s.named:
+		s.refuseRequest("node node-a has joined already, and the token does not name it")
 	case !s.unsigned:
 		s.sign()
 	}
 	answer200(w, s.csr)
+}
+
+func (s *seedServer) refuseRequest(why string) {
+	s.csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateDenied, Status: corev1.ConditionTrue, Message: why}}
 }
 
 // sign is the manager: it also creates the NodeState.
@@ -177,6 +185,13 @@ func (s *seedServer) serveNode(w http.ResponseWriter, r *http.Request) {
 		}
 		answer200(w, s.node)
 	}
+}
+
+// report is the agent's, while nobody looks.
+func (s *seedServer) report() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.node.Status.Facts = &v1alpha1.Facts{Hostname: "node-a"}
 }
 
 var statusType = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}

@@ -28,13 +28,6 @@ func (n *Node) Join(ctx context.Context, r Request) error {
 	if err != nil || done {
 		return err
 	}
-	if old != nil && !old.Joined && !old.Kept {
-		n.Say("an earlier join was cut off: undoing it first")
-		if err := n.clear(ctx, old, LeaveOptions{}); err != nil {
-			return err
-		}
-		old = nil
-	}
 	j := &joining{Node: n, request: r, old: old}
 	if err := j.run(ctx); err != nil {
 		if undoing := j.undo.run(ctx); undoing != nil {
@@ -46,10 +39,15 @@ func (n *Node) Join(ctx context.Context, r Request) error {
 	return nil
 }
 
-// joined is true when there is nothing to do; an error when the host belongs to somebody else.
+// joined is true when there is nothing left to do; an error when the host belongs to somebody else.
+// A join that was cut off while its agent went on has joined, but for the agent's first report.
 func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error) {
-	if old == nil || !old.Joined {
+	if old == nil || old.Kept {
 		return false, nil
+	}
+	works, err := n.agentWorks(ctx, old.Node)
+	if err != nil || (!old.Joined && !works) {
+		return false, err
 	}
 	if old.Server != r.Server || old.Node != r.Node {
 		return false, problemf("run `seedbed leave` first", "this host has already joined %s as node %s", old.Server, old.Node)
@@ -58,22 +56,47 @@ func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error)
 		return false, problemf("run `seedbed leave` first, or compare the hash with what `seedbed seed token create` prints",
 			"this host has already joined a cluster at %s with hash %s, not the one given", r.Server, HashOf(certs[0]))
 	}
+	if !works {
+		return false, nil
+	}
+	if !old.Joined {
+		return true, n.finish(ctx, r, *old)
+	}
+	n.Say("already joined: this is node %s of %s; nothing was changed", r.Node, r.Server)
+	return true, nil
+}
+
+// agentWorks says whether the agent runs, will run after a boot, and can talk to its API server.
+func (n *Node) agentWorks(ctx context.Context, node string) (bool, error) {
 	unit, err := n.Host.Units.Get(ctx, resolve.UnitAgent)
+	return unit.Activity == state.Active && unit.Enablement == state.Enabled && n.validCertificate(node), err
+}
+
+// finish ends a join that was cut off while it waited for its agent. The agent may have reported
+// since, and pods may run: what it waits for in vain is no reason to take them away.
+func (n *Node) finish(ctx context.Context, r Request, old record) error {
+	n.Say("an earlier join was cut off and its agent runs: waiting for its first report")
+	api, err := n.asAgent(r.Server)
+	if err == nil {
+		err = (&joining{Node: n, request: r}).reported(ctx, api)
+	}
 	if err != nil {
-		return false, err
+		return because(err, "nothing was changed; run join again, or `seedbed leave` to undo it all", "the join that was cut off is not finished")
 	}
-	if unit.Activity == state.Active && unit.Enablement == state.Enabled && n.validCertificate(r.Node) {
-		n.Say("already joined: this is node %s of %s; nothing was changed", r.Node, r.Server)
-		return true, nil
+	old.Joined = true
+	if err := old.write(n.Host.Store); err != nil {
+		return err
 	}
-	return false, nil
+	n.Say("node %s has joined %s", r.Node, r.Server)
+	return nil
 }
 
 // joining is one join under way.
 type joining struct {
 	*Node
 	request Request
-	// old is the record of an earlier join, or of a leave that kept the host; nil for none.
+	// old is the record of an earlier join, or of a leave that kept the host; nil for none. That of a
+	// join that was cut off is there until the cluster has let the host join again.
 	old *record
 	// hadLedger is true when the host has a ledger of an agent before this join. It is then not for
 	// this join to put the host back as it was before Seedbed.
@@ -88,6 +111,9 @@ type joining struct {
 // renews is true when the host was joined before, and has lost its certificate or its agent.
 func (j *joining) renews() bool { return j.old != nil && j.old.Joined }
 
+// cutOff is true when an earlier join left something, and nobody undid it.
+func (j *joining) cutOff() bool { return j.old != nil && !j.old.Joined && !j.old.Kept }
+
 func (j *joining) run(ctx context.Context) error {
 	if err := j.takeHost(ctx); err != nil {
 		return err
@@ -101,6 +127,9 @@ func (j *joining) run(ctx context.Context) error {
 		return err
 	}
 	j.undo.add("forget the NodeState", j.forgetNewborn(authority))
+	if err := j.undoOld(ctx); err != nil {
+		return err
+	}
 	next, err := j.install(authority)
 	if err != nil {
 		return err
@@ -131,13 +160,31 @@ func (j *joining) takeHost(ctx context.Context) error {
 	return nil
 }
 
+// undoOld clears away what a join that was cut off has left, and not before the cluster lets the host
+// join: one that is refused keeps what it has.
+func (j *joining) undoOld(ctx context.Context) error {
+	if !j.cutOff() {
+		return nil
+	}
+	j.Say("an earlier join was cut off: undoing it first")
+	l := &leaving{Node: j.Node, record: j.old}
+	l.record.Forgotten, j.old = true, nil // the NodeState is this join's now, and the old agent's work is over
+	if err := l.stop(ctx); err != nil {
+		return err
+	}
+	return l.giveUp(ctx, nil)
+}
+
 func (j *joining) stopOld(ctx context.Context) error {
 	unit, err := j.Host.Units.Get(ctx, resolve.UnitAgent)
 	if err != nil || unit.Missing {
 		return err
 	}
-	if j.renews() && unit.Activity == state.Active {
+	if (j.renews() || j.cutOff()) && unit.Activity == state.Active {
 		j.undo.add("start the agent again", func(ctx context.Context) error {
+			if j.old == nil {
+				return nil
+			}
 			return j.Host.Units.Do(ctx, resolve.UnitAgent, host.Start)
 		})
 	}

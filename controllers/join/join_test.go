@@ -189,6 +189,7 @@ func TestFailureOfAnyStepLeavesNothingBehind(t *testing.T) {
 func TestJoinKilledAtAnyMomentIsFinishedByAnotherAndUndoneByLeave(t *testing.T) {
 	for at := 1; at < endless; at++ {
 		f := bare()
+		f.AddSysctl("net.ipv4.ip_forward", "0")
 		before := leftovers(f)
 		s := newSeed(t, f)
 		n, _ := node(f)
@@ -200,9 +201,17 @@ func TestJoinKilledAtAnyMomentIsFinishedByAnotherAndUndoneByLeave(t *testing.T) 
 		f = f.Restart()
 		s.agent = f
 		n, _ = node(f)
+		if f.Unit(resolve.UnitAgent).Activity == state.Active { // it goes on alone
+			converge(t, f)
+			s.report()
+		}
+		kubelet := f.Jobs(resolve.UnitKubelet)
 		if err := n.Join(t.Context(), s.request(t)); err != nil {
 			t.Errorf("killed at call %d: joining again: %v", at, err)
 			continue
+		}
+		if diff := cmp.Diff(kubelet, f.Jobs(resolve.UnitKubelet)); diff != "" {
+			t.Errorf("killed at call %d: joining again touched a kubelet that worked:\n%s", at, diff)
 		}
 		if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
 			t.Errorf("killed at call %d: leaving: %v", at, err)
@@ -296,7 +305,7 @@ func TestHostThatLostItsCertificateGetsAnotherOneAndKeepsItsState(t *testing.T) 
 		t.Errorf("a renewal that failed changed the host (-before +after):\n%s", diff)
 	}
 
-	s.deny, n.Now, s.date = "", time.Now, time.Time{}
+	s.deny, s.named, n.Now, s.date = "", true, time.Now, time.Time{}
 	f.Delete(resolve.PathAgentClient)
 	if err := n.Join(t.Context(), s.request(t)); err != nil {
 		t.Fatal(err)

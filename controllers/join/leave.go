@@ -60,18 +60,12 @@ func (n *Node) leaveUnjoined(ctx context.Context, o LeaveOptions) error {
 		n.Say("this host has not joined: there is nothing to leave")
 		return n.removeStateFolder()
 	}
-	if err := n.clear(ctx, &record{Forgotten: true, KubeletHadIdentity: true}, o); err != nil {
+	l := &leaving{Node: n, options: o, record: &record{Forgotten: true, KubeletHadIdentity: true}}
+	if err := l.run(ctx); err != nil {
 		return err
 	}
 	n.Say("this host had not joined with `seedbed join`: if it has a NodeState, an administrator removes it with kubectl delete nodestate NAME")
 	return nil
-}
-
-// clear leaves without a word to the API server.
-func (n *Node) clear(ctx context.Context, rec *record, o LeaveOptions) error {
-	forgotten := *rec
-	forgotten.Forgotten = true
-	return (&leaving{Node: n, options: o, record: &forgotten}).run(ctx)
 }
 
 // leaving is one leave under way.
@@ -86,12 +80,18 @@ func (l *leaving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	release, err := l.takeHost(ctx)
+	if err := l.stop(ctx); err != nil {
+		return err
+	}
+	release, err := l.Machine.Lock()
 	if err != nil {
 		return err
 	}
-	err = l.giveUp(ctx, api)
-	return errors.Join(err, release())
+	if err := errors.Join(l.giveUp(ctx, api), release()); err != nil {
+		return err
+	}
+	l.Say("this host has left")
+	return nil
 }
 
 // reach asks for the NodeState before anything is changed. It returns nil when there is none to
@@ -124,24 +124,16 @@ func (l *leaving) sayLeft(err error) {
 	l.Say("NodeState %s stays (%v); an administrator removes it: kubectl delete nodestate %s", l.record.Node, err, l.record.Node)
 }
 
-// takeHost stops the agent and takes its place.
-func (l *leaving) takeHost(ctx context.Context) (func() error, error) {
-	if _, found, err := l.Host.Files.Read(unitPath); err != nil {
-		return nil, err
-	} else if found {
-		if err := l.stopForGood(ctx); err != nil {
-			return nil, err
-		}
-		l.Say("stopped %s", resolve.UnitAgent)
+// stop also keeps the agent from starting at the next boot, before or after this is over.
+func (l *leaving) stop(ctx context.Context) error {
+	_, found, err := l.Host.Files.Read(unitPath)
+	if err != nil || !found {
+		return err
 	}
-	return l.Machine.Lock()
-}
-
-// stopForGood also keeps the agent from starting at the next boot, before or after this is over.
-func (l *leaving) stopForGood(ctx context.Context) error {
 	if err := l.stopAgent(ctx); err != nil {
 		return err
 	}
+	l.Say("stopped %s", resolve.UnitAgent)
 	unit, err := l.Host.Units.Get(ctx, resolve.UnitAgent)
 	if err != nil || unit.Enablement != state.Enabled {
 		return err
@@ -161,11 +153,7 @@ func (l *leaving) giveUp(ctx context.Context, api client.Client) error {
 	if err := l.removeUnit(ctx); err != nil {
 		return err
 	}
-	if err := l.removeState(); err != nil {
-		return err
-	}
-	l.Say("this host has left")
-	return nil
+	return l.removeState()
 }
 
 func (l *leaving) putBack(ctx context.Context) error {
