@@ -9,7 +9,6 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -63,7 +62,7 @@ func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.
 		return err
 	}
 	in.Node = viewOf(node)
-	if err := errors.Join(r.readScope(ctx, claim.TokenID, &in), r.readOthers(ctx, claim, &in)); err != nil {
+	if err := errors.Join(r.readScope(ctx, claim.TokenID, &in), r.readKubelet(ctx, claim, &in), r.readOthers(ctx, claim, &in)); err != nil {
 		return err
 	}
 	decision := approve.Decide(in)
@@ -87,57 +86,6 @@ func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.
 		publish(r.events, certificateWaits(csr, decision))
 	case approve.Ignored:
 	}
-	return nil
-}
-
-// node reads a NodeState; nil is one that is not there.
-func (r *CertificateReconciler) node(ctx context.Context, name string) (*v1alpha1.NodeState, error) {
-	if name == "" {
-		return nil, nil
-	}
-	var node v1alpha1.NodeState
-	err := r.live.Get(ctx, client.ObjectKey{Name: name}, &node)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("get NodeState %s: %w", name, err)
-	}
-	return &node, nil
-}
-
-// readScope reads what a token may be used for into the input. That it cannot be made out is a reason
-// to refuse and no failure.
-func (r *CertificateReconciler) readScope(ctx context.Context, tokenID string, in *approve.Input) error {
-	if tokenID == "" {
-		return nil
-	}
-	var stored corev1.ConfigMap
-	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: v1alpha1.JoinName(tokenID)}, &stored)
-	if apierrors.IsNotFound(err) || err == nil && !v1alpha1.IsJoinScope(&stored) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("get the scope of token %s: %w", tokenID, err)
-	}
-	var scope approve.Scope
-	if scope, in.ScopeErr = approve.ReadScope(stored.Data); in.ScopeErr == nil {
-		in.Scope = &scope
-	}
-	return nil
-}
-
-// readOthers reads whose addresses a node may not serve at into the input.
-func (r *CertificateReconciler) readOthers(ctx context.Context, claim approve.Claim, in *approve.Input) error {
-	if claim.Kind != approve.KubeletServing {
-		return nil
-	}
-	var configs v1alpha1.NodeConfigList
-	var nodes v1alpha1.NodeStateList
-	if err := errors.Join(r.client.List(ctx, &configs, client.UnsafeDisableDeepCopy), r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy)); err != nil {
-		return fmt.Errorf("list whose addresses are taken: %w", err)
-	}
-	in.Others = approve.Others(claim.Node, configs.Items, nodes.Items)
 	return nil
 }
 
@@ -183,29 +131,6 @@ func (r *CertificateReconciler) answer(ctx context.Context, csr *certificatesv1.
 		return fmt.Errorf("write condition %s of certificate signing request %s: %w", kind, csr.Name, err)
 	}
 	return nil
-}
-
-func requestOf(csr *certificatesv1.CertificateSigningRequest) approve.Request {
-	usages := make([]string, 0, len(csr.Spec.Usages))
-	for _, u := range csr.Spec.Usages {
-		usages = append(usages, string(u))
-	}
-	return approve.Request{
-		Signer: csr.Spec.SignerName, User: csr.Spec.Username, Groups: csr.Spec.Groups,
-		Usages: usages, PEM: csr.Spec.Request, MachineID: csr.Annotations[v1alpha1.MachineIDAnnotation],
-	}
-}
-
-func viewOf(node *v1alpha1.NodeState) *approve.Node {
-	if node == nil {
-		return nil
-	}
-	return &approve.Node{
-		MachineID: node.Annotations[v1alpha1.MachineIDAnnotation],
-		Addresses: node.Spec.Addresses,
-		Reported:  node.Status.ObservedGeneration > 0 || node.Status.Facts != nil,
-		Leaving:   !node.DeletionTimestamp.IsZero(),
-	}
 }
 
 func has(csr *certificatesv1.CertificateSigningRequest, kind certificatesv1.RequestConditionType) bool {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/approve"
 )
 
@@ -127,6 +128,32 @@ var _ = Describe("A node that joins", func() {
 			return csrOf(approve.SignerClient, v1alpha1.NodeUser("node-a"), v1alpha1.AdminsGroup)
 		}, approve.ReasonSubject, "the organization seedbed:nodes"),
 	)
+
+	It("gets no name that the cluster has a machine for, unless the token names it or that machine left", func(ctx context.Context) {
+		makeToken(ctx, approve.Scope{Labels: worker()})
+		registered := func(o *corev1.Node) {
+			create(ctx, o)
+			o.Status.NodeInfo = corev1.NodeSystemInfo{KubeletVersion: "v1.37.2", MachineID: machineA}
+			// A Node of ours that is not ready goes at once.
+			o.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+			Expect(env.Client.Status().Update(ctx, o)).To(Succeed())
+		}
+		registered(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "cp-1"}})
+		registered(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "left", Labels: map[string]string{controllers.NodeLabel: "left"}}})
+		create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "made-before"}})
+		startManager()
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("left", machineOther))).Reason).To(Equal(approve.ReasonNameTaken))
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("left", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
+		c := decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("cp-1", machineA)))
+		Expect(c.Reason).To(Equal(approve.ReasonNameTaken))
+		Expect(c.Message).To(ContainSubstring("use a token made with --nodes cp-1"))
+		Expect(env.Client.Get(ctx, name("cp-1"), &v1alpha1.NodeState{})).To(WithTransform(apierrors.IsNotFound, BeTrue()))
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("made-before", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
+
+		Expect(env.Client.Delete(ctx, scopeOf(joinToken))).To(Succeed())
+		makeToken(ctx, approve.Scope{Nodes: []string{"cp-1"}})
+		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("cp-1", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
+	})
 
 	It("joins in spite of a manager that is killed between the NodeState and the approval", func(ctx context.Context) {
 		makeToken(ctx, approve.Scope{Labels: worker()})

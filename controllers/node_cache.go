@@ -40,6 +40,9 @@ func stripNode(in any) (any, error) {
 			metav1.SetMetaDataAnnotation(&node.ObjectMeta, key, value)
 		}
 	}
+	// Whether, and on which machine, a kubelet has registered the Node.
+	node.Status.NodeInfo.MachineID = full.Status.NodeInfo.MachineID
+	node.Status.NodeInfo.KubeletVersion = full.Status.NodeInfo.KubeletVersion
 	for _, c := range full.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			c.LastHeartbeatTime = metav1.Time{}

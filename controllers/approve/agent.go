@@ -44,6 +44,9 @@ func decideJoin(in Input, claim Claim) Decision {
 	named := slices.Contains(in.Scope.Nodes, claim.Node)
 	switch {
 	case in.Node == nil:
+		if d := checkFree(in, claim, named); d != nil {
+			return *d
+		}
 		return approved
 	case in.Node.Leaving:
 		return Decision{Verdict: Waiting, Reason: ReasonLeaving, Message: fmt.Sprintf("waiting for NodeState %s, which is being deleted, to be gone", claim.Node)}
@@ -64,6 +67,18 @@ func decideJoin(in Input, claim Claim) Decision {
 			claim.Node, claim.TokenID, claim.Node)
 	}
 	return approved
+}
+
+// checkFree refuses the name of a Node that somebody's kubelet has registered: whoever got it would be
+// that kubelet, too. A Node of ours without a NodeState was left, and goes; until then the machine that
+// left may have its name again.
+func checkFree(in Input, claim Claim, named bool) *Decision {
+	k := in.Kubelet
+	if k == nil || named || k.Ours && k.MachineID == in.Request.MachineID {
+		return nil
+	}
+	return denied(ReasonNameTaken, "node name %s is that of a Node in the cluster, and token %s does not name it: if this is the machine, use a token made with --nodes %s; "+
+		"if that machine is gone, delete Node %s; else choose another name with --node-name", claim.Node, claim.TokenID, claim.Node, claim.Node)
 }
 
 // checkScope refuses what the token is not for.

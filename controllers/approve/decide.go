@@ -55,6 +55,14 @@ type Node struct {
 	Leaving bool
 }
 
+// Kubelet is what a Node says of the kubelet that has registered it.
+type Kubelet struct {
+	// MachineID of its machine; "" when it says none. Other nodes can read it.
+	MachineID string
+	// Ours is true when the manager has made or adopted the Node.
+	Ours bool
+}
+
 // Input is all that a decision depends on.
 type Input struct {
 	Request Request
@@ -64,6 +72,8 @@ type Input struct {
 	ScopeErr error
 	// Node that Claim.Node names; nil when there is none.
 	Node *Node
+	// Kubelet of the Node that has that name; nil when there is none or no kubelet has registered it.
+	Kubelet *Kubelet
 	// Others are addresses that somebody else serves at, by the word of administrators, and who does.
 	Others map[netip.Addr]string
 	Now    time.Time

@@ -73,11 +73,11 @@ var (
 		a.Scope = &approve.Scope{Labels: map[string]string{"role": "worker"}, Expires: now.Add(time.Hour)}
 		return a
 	}
-	renewal       = base(approve.SignerClient, agentUser, "seedbed:nodes", agentUser, "seedbed:nodes")
-	kubeProxy     = base(approve.SignerClient, agentUser, "seedbed:nodes", "seedbed:kube-proxy:node-a", "seedbed:kube-proxies")
-	flannel       = base(approve.SignerClient, agentUser, "seedbed:nodes", "seedbed:flannel:node-a", "seedbed:flannels")
-	kubeletByNode = base(approve.SignerKubeletClient, agentUser, "seedbed:nodes", kubeletUser, "system:nodes")
-	kubeletAgain  = base(approve.SignerKubeletClient, kubeletUser, "system:nodes", kubeletUser, "system:nodes")
+	renewal        = base(approve.SignerClient, agentUser, "seedbed:nodes", agentUser, "seedbed:nodes")
+	kubeProxy      = base(approve.SignerClient, agentUser, "seedbed:nodes", "seedbed:kube-proxy:node-a", "seedbed:kube-proxies")
+	flannel        = base(approve.SignerClient, agentUser, "seedbed:nodes", "seedbed:flannel:node-a", "seedbed:flannels")
+	kubeletByNode  = base(approve.SignerKubeletClient, agentUser, "seedbed:nodes", kubeletUser, "system:nodes")
+	kubeletAgain   = base(approve.SignerKubeletClient, kubeletUser, "system:nodes", kubeletUser, "system:nodes")
 	kubeletByToken = func() *ask {
 		a := base(approve.SignerKubeletClient, tokenUser, "system:bootstrappers:seedbed", kubeletUser, "system:nodes")()
 		a.Scope = join().Scope
@@ -130,6 +130,11 @@ func TestWhatIsApproved(t *testing.T) {
 			a.Scope.Nodes = []string{"node-a"}
 		}, approve.Approved, approve.ReasonJoins, ""}, false},
 		{decisionCase{"a registered node that the token names", join, func(a *ask) { a.Node = &approve.Node{}; a.Scope.Nodes = []string{"node-a"} }, approve.Approved, approve.ReasonJoins, ""}, true},
+		{decisionCase{"a machine that left, while its Node is there", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: machine, Ours: true} }, approve.Approved, approve.ReasonJoins, ""}, true},
+		{decisionCase{"a machine of the cluster that the token names", join, func(a *ask) {
+			a.Kubelet = &approve.Kubelet{MachineID: machine}
+			a.Scope.Nodes = []string{"node-a"}
+		}, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"an RSA key's usages", join, func(a *ask) { a.Request.Usages = append(a.Request.Usages, "key encipherment") }, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"an agent's renewal", renewal, nil, approve.Approved, approve.ReasonRenews, "the agent of node node-a renews"}, false},
 		{decisionCase{"a renewal of a node registered by hand", renewal, func(a *ask) { a.Node.MachineID = "" }, approve.Approved, approve.ReasonRenews, ""}, false},
@@ -192,6 +197,9 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"a name that another machine has", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine} }, approve.Denied, approve.ReasonNameTaken, "choose another one with --node-name, or, if that machine is gone, delete NodeState node-a"},
 		{"a machine whose agent reports, with a token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, Reported: true} }, approve.Denied, approve.ReasonNameTaken, "has joined already, and token abcdef does not name it: use a token made with --nodes node-a, or delete NodeState node-a first"},
 		{"a registered name, with a token for any", join, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonNameTaken, "a token made with --nodes node-a"},
+		{"the name of a Node of somebody else's, in the words of its machine", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: machine} }, approve.Denied, approve.ReasonNameTaken, "is that of a Node in the cluster, and token abcdef does not name it: if this is the machine, use a token made with --nodes node-a; if that machine is gone, delete Node node-a"},
+		{"the name of a Node whose kubelet says no machine-id", join, func(a *ask) { a.Kubelet = &approve.Kubelet{} }, approve.Denied, approve.ReasonNameTaken, ""},
+		{"the name of a node that left, from another machine", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: otherMachine, Ours: true} }, approve.Denied, approve.ReasonNameTaken, ""},
 		{"a kubelet, with a token for any", kubeletByToken, nil, approve.Denied, approve.ReasonRequester, "token abcdef is for joining"},
 		{"the kubelet of a node that reports, with a token that names it", kubeletByToken, func(a *ask) { a.Node.Reported, a.Scope.Nodes = true, []string{"node-a"} }, approve.Denied, approve.ReasonRequester, "leave kubelet.bootstrapTokenSecretRef out"},
 		{"the kubelet of a registered node", kubeletByToken, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonRequester, ""},
