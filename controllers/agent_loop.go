@@ -8,7 +8,9 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/report"
+	"seedbed.dev/seedbed/controllers/state"
 )
 
 // Timing of an agent's passes.
@@ -19,6 +21,9 @@ const (
 	// retryMin and retryMax bound the wait after a pass that did not get the host to agree.
 	retryMin = time.Second
 	retryMax = time.Minute
+	// glanceEvery is the time between looks at what sends no events but is cheap to look at (package
+	// host, Look). Seen and put right, such a change is to last for less than two seconds.
+	glanceEvery = time.Second
 	// healthEvery is the time between looks at a host that runs: units and programs send no events.
 	// One that has just been changed and is not healthy yet is looked at every healthSoon, for
 	// healthFor: who waits for the node wants to know.
@@ -26,6 +31,9 @@ const (
 	healthSoon  = time.Second
 	healthFor   = 2 * time.Minute
 )
+
+// errSuperseded ends a pass.
+var errSuperseded = errors.New("another revision was assigned meanwhile")
 
 // Watcher wakes an agent when something happens to managed paths.
 type Watcher interface {
@@ -44,7 +52,7 @@ type Agent struct {
 	Cache    AssignmentCache
 	Watcher  Watcher
 	// Resync is the time between passes when nothing happens: what is not watched (units, sysctls,
-	// chains) is looked at then.
+	// chains) is looked at then, on a host that runs also sooner.
 	Resync time.Duration
 	// Certificates makes the agent obtain and renew the client certificates that its host's units
 	// await, and its own. Never on a host root: what runs there will have its own.
@@ -67,9 +75,10 @@ type Agent struct {
 	degraded string
 	// changed is when a pass last changed something, or when the first ended.
 	changed time.Time
+	// desired is what the last pass wanted of a host that runs, seen is what it left there.
+	desired state.Host
+	seen    host.Glance
 }
-
-var errSuperseded = errors.New("another revision was assigned meanwhile")
 
 // Assign tells the agent what its node is to be. It returns at once. A pass towards something else
 // ends at its next step, so that a mended object need not wait for what the broken one waits for.
@@ -145,6 +154,11 @@ func (a *Agent) pass(ctx context.Context, want *Assignment) time.Duration {
 	done()
 	observePass(&pass)
 	a.Report(pass)
+	a.desired = state.Host{}
+	if !pass.Offline && enforced != nil && pass.Err == nil {
+		a.desired = pass.Desired
+	}
+	a.seen = host.GlanceAt(a.desired, pass.Observed)
 	if a.changed.IsZero() || pass.Changed() {
 		a.changed = pass.Finished
 	}
@@ -199,12 +213,21 @@ func (a *Agent) backoff() time.Duration {
 func (a *Agent) sleep(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-a.wake:
-	case <-a.Watcher.Events():
-		a.settle(ctx)
+	glances := time.NewTicker(glanceEvery)
+	defer glances.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-a.wake:
+		case <-a.Watcher.Events():
+			a.settle(ctx)
+		case <-glances.C:
+			if host.Look(ctx, a.Pipeline.Host, a.desired).Equal(a.seen) {
+				continue
+			}
+		}
+		return
 	}
 }
 

@@ -182,6 +182,34 @@ func TestDriftIsRepairedWhenAFileEventComes(t *testing.T) {
 	}
 }
 
+func TestWhatSendsNoEventsIsPutRightWithinTwoSecondsToo(t *testing.T) {
+	const sysctl, forward = "net.ipv4.ip_forward", "filter/FORWARD"
+	f := guideMachine(t)
+	a := newAgent(t, f)
+	a.run(t)
+	a.Assign(assignment(t, 1, nil))
+	a.next(t)
+	for what, change := range map[string]func(){
+		sysctl:  func() { f.AddSysctl(sysctl, "0") },
+		forward: func() { f.SetChain(forward, "DROP") },
+	} {
+		change()
+		p := a.next(t) // the pause of a host in order is 10 s
+		if len(p.Corrections()) != 1 || p.Corrections()[0].Name != what {
+			t.Errorf("%s was changed; corrected %v", what, p.Corrections())
+		}
+	}
+	f.ForgetJournal()
+	select {
+	case p := <-a.passes:
+		t.Errorf("a pass though nobody changed anything: %+v", p.Plan)
+	case <-time.After(2500 * time.Millisecond): // more than two looks
+	}
+	if f.Changes() != 0 {
+		t.Errorf("looking made changes:\n%s", strings.Join(f.Journal(), "\n"))
+	}
+}
+
 func TestReloadableChangeReloadsDockerAndRestartsNothing(t *testing.T) {
 	f := guideMachine(t)
 	a := newAgent(t, f)
