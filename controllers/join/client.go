@@ -84,18 +84,31 @@ func (n *Node) asAgent(server string) (client.Client, error) {
 	}})
 }
 
-// nodeState returns nil when there is none, or none that this node may read any more: its rights end
-// with its NodeState.
+// nodeState returns nil when there is none.
 func nodeState(ctx context.Context, api client.Client, name string) (*v1alpha1.NodeState, error) {
 	var node v1alpha1.NodeState
 	err := api.Get(ctx, client.ObjectKey{Name: name}, &node)
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, cause(err)
 	}
 	return &node, nil
+}
+
+// grantPolls is how often a node that is refused looks again.
+const grantPolls = 20
+
+// granted is nodeState for a node that just came or an API server that just started: a node's rights
+// are made after its certificate, and loaded after the server listens. A refusal counts if it lasts.
+func (n *Node) granted(ctx context.Context, api client.Client, name string) (*v1alpha1.NodeState, error) {
+	for poll := 1; ; poll++ {
+		node, err := nodeState(ctx, api, name)
+		if !apierrors.IsForbidden(err) || poll == grantPolls || n.pause(ctx) != nil {
+			return node, err
+		}
+	}
 }
 
 // validCertificate says whether the agent has one that is valid now.

@@ -49,6 +49,9 @@ type seedServer struct {
 	node  *v1alpha1.NodeState
 	// silent is true for an agent that never reports, broken for an API server that only fails.
 	silent, broken bool
+	// refusals are the next requests about the NodeState that are forbidden; -1 is all of them, as
+	// after its end. A node that has just joined is refused late times.
+	refusals, late int
 	deleted        int
 }
 
@@ -64,7 +67,7 @@ func newAuthority(t *testing.T) pki.Authority {
 func newSeed(t *testing.T, agent *hosttest.Fake) *seedServer {
 	t.Helper()
 	authority := newAuthority(t)
-	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken}
+	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken, late: 3}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{serving(t, authority)}}
@@ -166,6 +169,7 @@ func (s *seedServer) sign() {
 		panic(err)
 	}
 	s.csr.Status.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	s.refusals = s.late
 	if s.node == nil {
 		s.node = &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a", CreationTimestamp: metav1.Now()}}
 	}
@@ -173,10 +177,13 @@ func (s *seedServer) sign() {
 
 func (s *seedServer) serveNode(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case s.node == nil:
+	case s.refusals != 0:
+		s.refusals--
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+	case s.node == nil:
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 	case r.Method == http.MethodDelete:
-		s.node = nil
+		s.node, s.refusals = nil, -1
 		s.deleted++
 		answer200(w, &metav1.Status{TypeMeta: statusType, Status: metav1.StatusSuccess})
 	default:

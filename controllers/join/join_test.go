@@ -159,6 +159,20 @@ func TestJoinThatFailsSaysWhyAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestJoinThatFailsSaysWhichNodeStateItMayNotDelete(t *testing.T) {
+	f := bare()
+	s := newSeed(t, f)
+	s.late = -1
+	n, said := node(f)
+	f.FailAt(2, errors.New("no space left on device"))
+	if err := n.Join(t.Context(), s.request(t)); err == nil {
+		t.Fatal("no error")
+	}
+	if !strings.Contains(strings.Join(*said, "\n"), "an administrator removes it: kubectl delete nodestate node-a") {
+		t.Errorf("it says %q", *said)
+	}
+}
+
 func TestFailureOfAnyStepLeavesNothingBehind(t *testing.T) {
 	boom := errors.New("no space left on device")
 	for at := 1; at < endless; at++ {

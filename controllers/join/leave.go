@@ -6,21 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"seedbed.dev/seedbed/controllers/apply"
-	"seedbed.dev/seedbed/controllers/host"
-	"seedbed.dev/seedbed/controllers/plan"
+	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
-)
-
-// ledgerFile and priorsFolder are the agent's record of what was there before Seedbed (package apply).
-const (
-	ledgerFile   = "ledger.json"
-	priorsFolder = "priors"
 )
 
 // LeaveOptions say how to leave.
@@ -102,22 +94,33 @@ func (l *leaving) reach(ctx context.Context) (client.Client, error) {
 	}
 	api, err := l.asAgent(l.record.Server)
 	if err == nil {
-		node, away := nodeState(ctx, api, l.record.Node)
-		if away == nil && node == nil {
-			l.Say("NodeState %s is gone already, or this node may not read it any more", l.record.Node)
+		var node *v1alpha1.NodeState
+		if node, err = l.look(ctx, api); err == nil && node == nil {
+			l.Say("NodeState %s is gone already", l.record.Node)
 			return nil, nil
 		}
-		err = away
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return api, nil
+	case l.options.Force:
+		l.sayLeft(err)
+		return nil, nil
+	case apierrors.IsForbidden(err):
+		return nil, because(err, fmt.Sprintf("have an administrator look with kubectl get nodestate %[1]s; where there is none, or after kubectl delete nodestate %[1]s, run `seedbed leave --force`", l.record.Node),
+			"%s does not let this node see its NodeState; nothing was changed", l.record.Server)
 	}
-	if !l.options.Force {
-		return nil, because(err, fmt.Sprintf("run leave again when it does; or run `seedbed leave --force`, and have an administrator run: kubectl delete nodestate %s", l.record.Node),
-			"%s does not answer this node, so that its NodeState would stay; nothing was changed", l.record.Server)
+	return nil, because(err, fmt.Sprintf("run leave again when it does; or run `seedbed leave --force`, and have an administrator run: kubectl delete nodestate %s", l.record.Node),
+		"%s does not answer this node, so that its NodeState would stay; nothing was changed", l.record.Server)
+}
+
+// look returns nil when the NodeState is gone, which a node that has deleted it may not see any more.
+func (l *leaving) look(ctx context.Context, api client.Client) (*v1alpha1.NodeState, error) {
+	node, err := l.granted(ctx, api, l.record.Node)
+	if l.record.Deleting && apierrors.IsForbidden(err) {
+		return nil, nil
 	}
-	l.sayLeft(err)
-	return nil, nil
+	return node, err
 }
 
 func (l *leaving) sayLeft(err error) {
@@ -156,93 +159,12 @@ func (l *leaving) giveUp(ctx context.Context, api client.Client) error {
 	return l.removeState()
 }
 
-func (l *leaving) putBack(ctx context.Context) error {
-	err := l.endPods(ctx, l.record.KubeletHadIdentity)
-	if err == nil || l.options.Force {
-		err = errors.Join(err, l.restoreAll(ctx, l.record.KubeletHadIdentity))
-	}
-	switch {
-	case err == nil:
-		l.Say("put the host back as it was before Seedbed")
-	case l.options.Force:
-		l.Say("not all was put back: %s", oneLine(err))
-	default:
-		return because(err, "cure that and run leave again; `seedbed leave --force` goes on without it",
-			"not all could be put back, and the agent is stopped and disabled")
-	}
-	return nil
-}
-
-// restoreAll is restore, and what the kubelet has obtained since.
-func (n *Node) restoreAll(ctx context.Context, kubeletHadIdentity bool) error {
-	folders := n.folders()
-	err := n.restore(ctx)
-	if kubeletHadIdentity {
-		return err
-	}
-	return errors.Join(err,
-		n.Machine.RemoveMatching(kubeletPKI+"kubelet-client-*.pem"),
-		n.Machine.RemoveMatching(kubeletPKI+"kubelet-server-*.pem"),
-		n.Host.Files.Remove(resolve.PathKubeletKubeconfig),
-		n.removeEmpty(folders))
-}
-
-// stateFolder is the agent's (linux.StateDir).
-var stateFolder = path.Dir(resolve.PathAgentKubeconfig)
-
-const kubeletPKI = "/var/lib/kubelet/pki/"
-
-// folders are those that Seedbed made, innermost first.
-func (n *Node) folders() []string {
-	ledger, err := apply.Peek(n.Host.Store)
-	if err != nil {
-		return nil
-	}
-	dirs := slices.Clone(ledger.Directories)
-	slices.SortFunc(dirs, func(a, b string) int { return len(b) - len(a) })
-	return dirs
-}
-
-func (n *Node) removeEmpty(folders []string) error {
-	errs := []error{n.Host.Files.RemoveDir(kubeletPKI[:len(kubeletPKI)-1])}
-	for _, dir := range folders {
-		errs = append(errs, n.Host.Files.RemoveDir(dir))
-	}
-	return errors.Join(append(errs, n.Host.Files.Sync())...)
-}
-
-// maxPasses bounds the passes of a removal; the second finds nothing to do.
-const maxPasses = 3
-
-// restore brings the host to what it was before Seedbed, as the ledger has it.
-func (n *Node) restore(ctx context.Context) error {
-	book, err := apply.Open(n.Host.Store)
-	if err != nil {
-		return err
-	}
-	for range maxPasses {
-		nothing := state.New()
-		p := plan.New(nothing, host.Observe(ctx, n.Host, nothing, book.Ledger()), book.Ledger())
-		if p.Empty() {
-			return nil
-		}
-		results, err := apply.Apply(ctx, n.Host, book, p, n.Now(), nil)
-		if err := errors.Join(err, results.Err()); err != nil {
-			return err
-		}
-	}
-	return errors.New("somebody changes the host back")
-}
-
 // forget deletes the NodeState and notes that down: the right to do so ends with it.
 func (l *leaving) forget(ctx context.Context, api client.Client) error {
 	if api == nil {
 		return nil
 	}
-	node, err := nodeState(ctx, api, l.record.Node)
-	if err == nil && node != nil {
-		err = client.IgnoreNotFound(api.Delete(ctx, node))
-	}
+	err := l.remove(ctx, api)
 	switch {
 	case err == nil:
 		l.Say("deleted NodeState %s", l.record.Node)
@@ -254,6 +176,23 @@ func (l *leaving) forget(ctx context.Context, api client.Client) error {
 	}
 	l.record.Forgotten = true
 	return l.record.write(l.Host.Store)
+}
+
+func (l *leaving) remove(ctx context.Context, api client.Client) error {
+	node, err := l.look(ctx, api)
+	if err != nil || node == nil {
+		return err
+	}
+	l.record.Deleting = true
+	if err := l.record.write(l.Host.Store); err != nil {
+		return err
+	}
+	err = client.IgnoreNotFound(api.Delete(ctx, node))
+	if apierrors.IsForbidden(err) {
+		l.record.Deleting = false
+		err = errors.Join(err, l.record.write(l.Host.Store))
+	}
+	return err
 }
 
 func (l *leaving) removeUnit(ctx context.Context) error {

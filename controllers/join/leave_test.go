@@ -151,6 +151,38 @@ func TestNodeStateThatIsGoneAlreadyIsNoObstacle(t *testing.T) {
 	}
 }
 
+func TestLeaveOutlastsAnAPIServerThatDoesNotKnowItsGrantsYet(t *testing.T) {
+	f, s, before := member(t)
+	s.refusals = 5
+	n, _ := node(f)
+	if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" || s.deleted != 1 {
+		t.Errorf("the NodeState was deleted %d times; host (-before +after):\n%s", s.deleted, diff)
+	}
+}
+
+func TestNodeStateThatMayNotBeSeenIsNotTakenForGone(t *testing.T) {
+	f, s, before := member(t)
+	s.refusals = -1
+	n, said := node(f)
+	f.ForgetJournal()
+	err := n.Leave(t.Context(), LeaveOptions{})
+	if err == nil || !strings.Contains(err.Error(), "kubectl get nodestate node-a") || !strings.Contains(err.Error(), "--force") || f.Changes() != 0 {
+		t.Errorf("got %v, changes %v", err, f.Journal())
+	}
+	if err := n.Leave(t.Context(), LeaveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(*said, "\n"), "NodeState node-a stays") {
+		t.Errorf("it says %q", *said)
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+		t.Errorf("not as before (-before +after):\n%s", diff)
+	}
+}
+
 func TestLeaveThatKeepsTheHostTakesOnlyTheAgentAway(t *testing.T) {
 	f, s, before := member(t)
 	f.Put(resolve.PathKubeProxyClient, state.File{Content: []byte("pair"), Mode: 0o600})

@@ -29,6 +29,9 @@ type record struct {
 	ProgramInstalled bool `json:"programInstalled,omitempty"`
 	// KubeletHadIdentity is true when the kubelet had credentials before: they are not ours to remove.
 	KubeletHadIdentity bool `json:"kubeletHadIdentity,omitempty"`
+	// Deleting is true from before leaving deletes the NodeState. The right to look whether it is gone
+	// ends with it.
+	Deleting bool `json:"deleting,omitempty"`
 	// Forgotten is true when leaving has deleted the NodeState.
 	Forgotten bool `json:"forgotten,omitempty"`
 }

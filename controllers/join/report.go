@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -61,6 +62,8 @@ func (j *joining) reported(ctx context.Context, api client.Client) error {
 		case registered:
 			j.Say("the agent runs and has not reported yet: its first pass takes long; journalctl -fu %s shows it", resolve.UnitAgent)
 			return nil
+		case apierrors.IsForbidden(away):
+			return because(away, "is the manager running? It gives a node its rights", "node %s may not read its NodeState", j.request.Node)
 		case away != nil:
 			return because(away, "run join again when it answers", "%s has signed the agent's certificate and does not answer any more", j.request.Server)
 		default:
@@ -83,7 +86,7 @@ func (j *joining) forgetNewborn(authority []byte) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		node, err := nodeState(ctx, api, j.request.Node)
+		node, err := j.granted(ctx, api, j.request.Node)
 		if err == nil && node != nil && !node.CreationTimestamp.Before(&j.identity.requested) {
 			err = client.IgnoreNotFound(api.Delete(ctx, node))
 		}
