@@ -203,6 +203,27 @@ var _ = Describe("A network in flannel's etcd", func() {
 		Eventually(func() any { return networkConfig(ctx, "default").Status.Leases }).Should(HaveField("Count", BeEquivalentTo(3)))
 	})
 
+	It("keeps the lease of a node that was deleted and runs on, for as long as it does", func(ctx context.Context) {
+		startManager()
+		joined(ctx, "node-a")
+		create(ctx, inEtcd(), workers())
+		assigned(ctx, "node-a")
+		addresses(ctx, "node-a", "10.64.3.8/26")
+		lease(ctx, "172.30.1.0-24", "10.64.3.8")
+		nodeOf(ctx, "node-a")
+		kubelet(ctx, "node-a", corev1.ConditionTrue)
+		Eventually(func() any { return networkConfig(ctx, "default").Status.Leases }).Should(And(
+			HaveField("Count", BeEquivalentTo(1)), HaveField("Conflicts", BeEquivalentTo(0)),
+		))
+		Expect(env.Client.Delete(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}})).To(Succeed())
+		Consistently(key(ctx, "/subnets/172.30.1.0-24")).WithTimeout(8 * time.Second).ShouldNot(BeEmpty())
+
+		By("releasing it once its kubelet is not heard of any more")
+		kubelet(ctx, "node-a", corev1.ConditionUnknown)
+		Eventually(key(ctx, "/subnets/172.30.1.0-24")).WithTimeout(30 * time.Second).Should(BeEmpty())
+		Eventually(eventsOf(ctx, "default")).Should(ContainElement("Normal LeaseReleased"))
+	})
+
 	It("says what is wrong with its settings", func(ctx context.Context) {
 		startManager()
 		denied := inEtcd(func(e *v1alpha1.EtcdSubnetManager) { e.Prefix = new("/atomic.io/network") })

@@ -23,6 +23,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/flannelstore"
+	"seedbed.dev/seedbed/controllers/nodeobject"
 	"seedbed.dev/seedbed/controllers/revision"
 )
 
@@ -102,12 +103,12 @@ func interfacesOf(n *v1alpha1.NodeState) []v1alpha1.InterfaceFacts {
 	return n.Status.Facts.Interfaces
 }
 
-// leaseMatters lets through what of a Node is a lease.
+// leaseMatters lets through what of a Node is a lease, and whether it may be released.
 func leaseMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*corev1.Node)
 		now, also := e.ObjectNew.(*corev1.Node)
-		return !ok || !also || before.Spec.PodCIDR != now.Spec.PodCIDR ||
+		return !ok || !also || before.Spec.PodCIDR != now.Spec.PodCIDR || nodeobject.Alive(before) != nodeobject.Alive(now) ||
 			before.Annotations[publicIPAnnotation] != now.Annotations[publicIPAnnotation]
 	}}
 }

@@ -3,19 +3,28 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/flannelstore"
 	"seedbed.dev/seedbed/controllers/leases"
+	"seedbed.dev/seedbed/controllers/nodeobject"
 )
 
 // releaseAfter is how long after a node was deleted its lease is released: its registration may make
 // it again at once.
 const releaseAfter = 5 * time.Second
+
+// errRuns means that a node goes on although its NodeState was deleted. A flanneld whose lease is
+// deleted ends (flannel, pkg/subnet/etcd/local_manager.go), and the node is cut off.
+var errRuns = errors.New("its kubelet runs")
 
 // tenants remembers which lease in etcd is whose while the nodes are there, so that the lease of one
 // that was deleted is known. It is memory alone: what a manager does not see go, etcd lets expire.
@@ -92,6 +101,8 @@ func (r *NetworkConfigReconciler) released(ctx context.Context, p *networkPass, 
 			continue
 		}
 		switch err := r.releaseOne(ctx, p.network, fleet, d, held); {
+		case errors.Is(err, errRuns): // the Node says when it does not any more
+			continue
 		case errors.Is(err, flannelstore.ErrNotConnected), errors.Is(err, flannelstore.ErrNoAnswer):
 			p.again = sooner(p.again, repairPause)
 			continue
@@ -104,7 +115,8 @@ func (r *NetworkConfigReconciler) released(ctx context.Context, p *networkPass, 
 	return nil
 }
 
-// releaseOne releases the lease of one node that was deleted, if it is still that node's.
+// releaseOne releases the lease of one node that was deleted, if it is still that node's. The error is
+// errRuns while its kubelet does: it was told to leave and keep everything, or deleted by mistake.
 func (r *NetworkConfigReconciler) releaseOne(ctx context.Context, n *v1alpha1.NetworkConfig, fleet leases.Fleet, d departed, held []flannelstore.Entry) error {
 	i := slices.IndexFunc(held, func(e flannelstore.Entry) bool { return fleet.Release(d.Departure, e.Lease) })
 	if i < 0 {
@@ -112,6 +124,13 @@ func (r *NetworkConfigReconciler) releaseOne(ctx context.Context, n *v1alpha1.Ne
 	}
 	if gone, err := isGone(ctx, r.direct, d.Node); !gone {
 		return err
+	}
+	var node corev1.Node
+	if err := client.IgnoreNotFound(r.client.Get(ctx, client.ObjectKey{Name: d.Node}, &node)); err != nil {
+		return fmt.Errorf("get Node %s: %w", d.Node, err)
+	}
+	if nodeobject.Alive(&node) {
+		return errRuns
 	}
 	if err := r.etcd.Release(ctx, n.Name, held[i]); err != nil {
 		return err
