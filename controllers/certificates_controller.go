@@ -10,6 +10,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,7 +68,7 @@ func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.
 	}
 	decision := approve.Decide(in)
 	if decision.Register {
-		if node, err = r.register(ctx, claim.Node, node, in); err != nil {
+		if node, err = r.register(ctx, claim, node, in); err != nil {
 			return err
 		}
 	}
@@ -91,29 +92,26 @@ func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.
 
 // register makes the NodeState of a node that joins. One that an administrator registered keeps its
 // labels, and its addresses if it has any.
-func (r *CertificateReconciler) register(ctx context.Context, name string, node *v1alpha1.NodeState, in approve.Input) (*v1alpha1.NodeState, error) {
-	id := map[string]string{v1alpha1.MachineIDAnnotation: in.Request.MachineID}
+func (r *CertificateReconciler) register(ctx context.Context, claim approve.Claim, node *v1alpha1.NodeState, in approve.Input) (*v1alpha1.NodeState, error) {
+	by := map[string]string{v1alpha1.MachineIDAnnotation: in.Request.MachineID, v1alpha1.JoinTokenAnnotation: claim.TokenID}
 	if node == nil {
 		node = &v1alpha1.NodeState{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: in.Scope.Labels, Annotations: id},
+			ObjectMeta: metav1.ObjectMeta{Name: claim.Node, Labels: in.Scope.Labels, Annotations: by},
 			Spec:       v1alpha1.NodeStateSpec{Addresses: in.Scope.Addresses},
 		}
 		if err := r.client.Create(ctx, node); err != nil {
-			return nil, fmt.Errorf("create NodeState %s: %w", name, err)
+			return nil, fmt.Errorf("create NodeState %s: %w", claim.Node, err)
 		}
 		publish(r.events, nodeJoined(node))
 		return node, nil
 	}
 	claimed := node.DeepCopy()
-	if claimed.Annotations == nil {
-		claimed.Annotations = map[string]string{}
-	}
-	claimed.Annotations[v1alpha1.MachineIDAnnotation] = in.Request.MachineID
+	claimed.Annotations = labels.Merge(claimed.Annotations, by)
 	if len(claimed.Spec.Addresses) == 0 {
 		claimed.Spec.Addresses = in.Scope.Addresses
 	}
 	if err := r.client.Patch(ctx, claimed, client.MergeFromWithOptions(node, client.MergeFromWithOptimisticLock{})); err != nil {
-		return nil, fmt.Errorf("give NodeState %s its machine-id: %w", name, err)
+		return nil, fmt.Errorf("give NodeState %s its machine-id: %w", claim.Node, err)
 	}
 	publish(r.events, nodeJoined(claimed))
 	return claimed, nil

@@ -100,6 +100,7 @@ func viewOf(node *v1alpha1.NodeState) *approve.Node {
 	}
 	return &approve.Node{
 		MachineID: node.Annotations[v1alpha1.MachineIDAnnotation],
+		TokenID:   node.Annotations[v1alpha1.JoinTokenAnnotation],
 		Addresses: node.Spec.Addresses,
 		Reported:  node.Status.ObservedGeneration > 0 || node.Status.Facts != nil,
 		Leaving:   !node.DeletionTimestamp.IsZero(),

@@ -29,6 +29,7 @@ import (
 
 const (
 	joinToken    = "abcdef"
+	otherToken   = "ghijkl"
 	machineA     = "0123456789abcdef0123456789abcdef"
 	machineOther = "fedcba9876543210fedcba9876543210"
 )
@@ -60,6 +61,12 @@ var _ = Describe("A node that joins", func() {
 
 		By("joining again, as the same machine")
 		Expect(decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("node-a", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
+
+		By("joining again with another token for any name, which anybody could who saw its request")
+		makeTokenOf(ctx, otherToken, approve.Scope{Labels: worker()})
+		c = decisionOn(ctx, ask(ctx, userClient(v1alpha1.BootstrapUser(otherToken), v1alpha1.BootstrapGroup), agentRequest("node-a", machineA)))
+		Expect(c.Reason).To(Equal(approve.ReasonNameTaken))
+		Expect(c.Message).To(ContainSubstring("is joining with token abcdef"))
 
 		By("being assigned something, which leaves the addresses alone")
 		createSecret(ctx)
@@ -275,12 +282,17 @@ var _ = Describe("A certificate signing request that is not a node's", func() {
 // makeToken makes the scope of joinToken; the Secret is the API server's business.
 func makeToken(ctx context.Context, scope approve.Scope) {
 	GinkgoHelper()
+	makeTokenOf(ctx, joinToken, scope)
+}
+
+func makeTokenOf(ctx context.Context, id string, scope approve.Scope) {
+	GinkgoHelper()
 	if scope.Expires.IsZero() {
 		scope.Expires = time.Now().Add(time.Hour)
 	}
 	data, err := scope.Data()
 	Expect(err).NotTo(HaveOccurred())
-	c := scopeOf(joinToken)
+	c := scopeOf(id)
 	c.Data = data
 	create(ctx, c)
 }

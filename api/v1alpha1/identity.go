@@ -70,6 +70,10 @@ const (
 // it joins, and from there on its NodeState. A name is taken when its NodeState has another one.
 const MachineIDAnnotation = "seedbed.dev/machine-id"
 
+// JoinTokenAnnotation on a NodeState holds the id of the token with which its machine joined. Until the
+// machine has reported it joins again with that one, or with one that names it.
+const JoinTokenAnnotation = "seedbed.dev/join-token-id"
+
 // Names of certificate signing requests begin with these (metadata.generateName).
 const (
 	agentRequestPrefix     = "seedbed-agent-"

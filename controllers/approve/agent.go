@@ -50,16 +50,14 @@ func decideJoin(in Input, claim Claim) Decision {
 		return approved
 	case in.Node.Leaving:
 		return Decision{Verdict: Waiting, Reason: ReasonLeaving, Message: fmt.Sprintf("waiting for NodeState %s, which is being deleted, to be gone", claim.Node)}
-	case in.Node.MachineID == id && (!in.Node.Reported || named):
+	case in.Node.MachineID == id:
+		if d := checkAgain(in.Node, claim, named); d != nil {
+			return *d
+		}
 		approved.Register = false
 		return approved
-	// Other nodes can read a machine-id in the request by which it joined: that it is known proves
-	// nothing, so an identity in use is given again only when an administrator says for whom.
-	case in.Node.MachineID == id:
-		return *denied(ReasonNameTaken, "node %s has joined already, and token %s does not name it: use a token made with --nodes %s, or delete NodeState %s first",
-			claim.Node, claim.TokenID, claim.Node, claim.Node)
 	case in.Node.MachineID != "":
-		return *denied(ReasonNameTaken, "node name %s is taken by another machine: choose another one with --node-name, or, if that machine is gone, delete NodeState %s",
+		return *denied(ReasonNameTaken, "node name %s is taken by another machine: choose another one with --node-name, or, if that machine is gone or was installed anew, delete NodeState %s",
 			claim.Node, claim.Node)
 	// Its labels, which are an administrator's, may give it more than the token would.
 	case !named:
@@ -79,6 +77,21 @@ func checkFree(in Input, claim Claim, named bool) *Decision {
 	}
 	return denied(ReasonNameTaken, "node name %s is that of a Node in the cluster, and token %s does not name it: if this is the machine, use a token made with --nodes %s; "+
 		"if that machine is gone, delete Node %s; else choose another name with --node-name", claim.Node, claim.TokenID, claim.Node, claim.Node)
+}
+
+// checkAgain refuses to give an identity a second time. Others can read a machine-id in the request by
+// which it joined, so that it is known proves nothing: either an administrator says for whom the token
+// is, or it is the token of a join that has not come to its end.
+func checkAgain(node *Node, claim Claim, named bool) *Decision {
+	switch {
+	case named, !node.Reported && node.TokenID == claim.TokenID:
+		return nil
+	case node.Reported:
+		return denied(ReasonNameTaken, "node %s has joined already, and token %s does not name it: use a token made with --nodes %s, or delete NodeState %s first",
+			claim.Node, claim.TokenID, claim.Node, claim.Node)
+	}
+	return denied(ReasonNameTaken, "node %s is joining with token %s, and token %s is neither that one nor names it: use that one, a token made with --nodes %s, or delete NodeState %s first",
+		claim.Node, node.TokenID, claim.TokenID, claim.Node, claim.Node)
 }
 
 // checkScope refuses what the token is not for.

@@ -47,6 +47,8 @@ type Node struct {
 	// MachineID of the machine that has the name; "" when an administrator registered the node and no
 	// machine has joined by that name.
 	MachineID string
+	// TokenID of the token with which that machine joined; "" when that is not known.
+	TokenID string
 	// Addresses are spec.addresses.
 	Addresses []string
 	// Reported is true once the node's agent has written its status: it has an identity in use.

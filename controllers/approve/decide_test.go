@@ -124,7 +124,11 @@ func TestWhatIsApproved(t *testing.T) {
 	}{
 		{decisionCase{"a new node", join, nil, approve.Approved, approve.ReasonJoins, "node node-a joins with token abcdef"}, true},
 		{decisionCase{"a node whose name the token gives", join, func(a *ask) { a.Scope.Nodes = []string{"node-b", "node-a"} }, approve.Approved, approve.ReasonJoins, ""}, true},
-		{decisionCase{"a machine that joins again", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine} }, approve.Approved, approve.ReasonJoins, ""}, false},
+		{decisionCase{"a machine that joins again", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, TokenID: "abcdef"} }, approve.Approved, approve.ReasonJoins, ""}, false},
+		{decisionCase{"a machine that joins again, with another token that names it", join, func(a *ask) {
+			a.Node = &approve.Node{MachineID: machine, TokenID: "zzzzzz"}
+			a.Scope.Nodes = []string{"node-a"}
+		}, approve.Approved, approve.ReasonJoins, ""}, false},
 		{decisionCase{"a machine whose agent reports, with a token that names it", join, func(a *ask) {
 			a.Node = &approve.Node{MachineID: machine, Reported: true}
 			a.Scope.Nodes = []string{"node-a"}
@@ -194,8 +198,10 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"no machine-id", join, func(a *ask) { a.Request.MachineID = "" }, approve.Denied, approve.ReasonMachineID, `""`},
 		{"a machine-id of other characters", join, func(a *ask) { a.Request.MachineID = strings.Repeat("g", 32) }, approve.Denied, approve.ReasonMachineID, "32 hexadecimal digits"},
 		{"a machine-id in capitals, which systemd does not write", join, func(a *ask) { a.Request.MachineID = strings.ToUpper(otherMachine) }, approve.Denied, approve.ReasonMachineID, ""},
-		{"a name that another machine has", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine} }, approve.Denied, approve.ReasonNameTaken, "choose another one with --node-name, or, if that machine is gone, delete NodeState node-a"},
-		{"a machine whose agent reports, with a token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, Reported: true} }, approve.Denied, approve.ReasonNameTaken, "has joined already, and token abcdef does not name it: use a token made with --nodes node-a, or delete NodeState node-a first"},
+		{"a name that another machine has", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine} }, approve.Denied, approve.ReasonNameTaken, "choose another one with --node-name, or, if that machine is gone or was installed anew, delete NodeState node-a"},
+		{"a machine whose agent reports, with a token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, TokenID: "abcdef", Reported: true} }, approve.Denied, approve.ReasonNameTaken, "has joined already, and token abcdef does not name it: use a token made with --nodes node-a, or delete NodeState node-a first"},
+		{"a machine that is joining, with another token for any", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine, TokenID: "zzzzzz"} }, approve.Denied, approve.ReasonNameTaken, "node node-a is joining with token zzzzzz, and token abcdef is neither that one nor names it: use that one, a token made with --nodes node-a, or delete NodeState node-a first"},
+		{"a machine that joined with a token that nobody noted", join, func(a *ask) { a.Node = &approve.Node{MachineID: machine} }, approve.Denied, approve.ReasonNameTaken, "delete NodeState node-a"},
 		{"a registered name, with a token for any", join, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonNameTaken, "a token made with --nodes node-a"},
 		{"the name of a Node of somebody else's, in the words of its machine", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: machine} }, approve.Denied, approve.ReasonNameTaken, "is that of a Node in the cluster, and token abcdef does not name it: if this is the machine, use a token made with --nodes node-a; if that machine is gone, delete Node node-a"},
 		{"the name of a Node whose kubelet says no machine-id", join, func(a *ask) { a.Kubelet = &approve.Kubelet{} }, approve.Denied, approve.ReasonNameTaken, ""},
