@@ -6,10 +6,10 @@ package rbac
 
 import (
 	"embed"
-	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
+
+	"seedbed.dev/seedbed/config/manifest"
 )
 
 //go:embed *.yaml
@@ -18,21 +18,5 @@ var files embed.FS
 // All returns the objects, one a file, sorted by file name. The caller may change them. An error
 // means that the binary was built from broken files.
 func All() ([]*unstructured.Unstructured, error) {
-	entries, err := files.ReadDir(".")
-	if err != nil {
-		return nil, fmt.Errorf("list embedded roles: %w", err)
-	}
-	objects := make([]*unstructured.Unstructured, 0, len(entries))
-	for _, entry := range entries {
-		data, err := files.ReadFile(entry.Name())
-		if err != nil {
-			return nil, fmt.Errorf("read embedded role: %w", err)
-		}
-		object := &unstructured.Unstructured{}
-		if err := yaml.UnmarshalStrict(data, &object.Object); err != nil {
-			return nil, fmt.Errorf("parse embedded role %s: %w", entry.Name(), err)
-		}
-		objects = append(objects, object)
-	}
-	return objects, nil
+	return manifest.Read[unstructured.Unstructured](files)
 }
