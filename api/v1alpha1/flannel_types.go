@@ -61,13 +61,15 @@ type FlannelBackend struct {
 
 // VXLANBackend has the settings of flannel's VXLAN backend.
 type VXLANBackend struct {
-	// vni is the VXLAN network identifier. Default: 1.
+	// vni is the VXLAN network identifier. Changing it interrupts every pod's
+	// network and needs allowDisruptiveChange. Default: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=16777215
 	VNI *int32 `json:"vni,omitempty"`
-	// port is the UDP port of the encapsulated packets. Default: 8472 (the Linux
-	// kernel's).
+	// port is the UDP port of the encapsulated packets. Changing it interrupts
+	// every pod's network and needs allowDisruptiveChange. Default: 8472 (the
+	// Linux kernel's).
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535

@@ -73,6 +73,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="(has(self.podSubnetLength) ? self.podSubnetLength : 24) == (has(oldSelf.podSubnetLength) ? oldSelf.podSubnetLength : 24) || (has(self.allowDisruptiveChange) && self.allowDisruptiveChange)",message="podSubnetLength cannot change under running pods: keep it, or set allowDisruptiveChange: true to accept that every pod loses its address",fieldPath=".podSubnetLength",reason="FieldValueForbidden"
 // +kubebuilder:validation:XValidation:rule="self.serviceCIDR == oldSelf.serviceCIDR || (has(self.allowDisruptiveChange) && self.allowDisruptiveChange)",messageExpression="'serviceCIDR cannot change from ' + oldSelf.serviceCIDR + ' to ' + self.serviceCIDR + ' under running Services: keep it, or set allowDisruptiveChange: true to accept that every Service loses its address'",fieldPath=".serviceCIDR",reason="FieldValueForbidden"
 // +kubebuilder:validation:XValidation:rule="(has(self.backend) && has(self.backend.type) ? self.backend.type : 'VXLAN') == (has(oldSelf.backend) && has(oldSelf.backend.type) ? oldSelf.backend.type : 'VXLAN') || (has(self.allowDisruptiveChange) && self.allowDisruptiveChange)",messageExpression="'backend.type cannot change to ' + (has(self.backend) && has(self.backend.type) ? self.backend.type : 'VXLAN') + ' without downtime (flannel, Documentation/running.md): keep it, or set allowDisruptiveChange: true to accept that'",fieldPath=".backend",reason="FieldValueForbidden"
+// +kubebuilder:validation:XValidation:rule="(has(self.backend) && has(self.backend.vxlan) && has(self.backend.vxlan.vni) ? self.backend.vxlan.vni : 1) == (has(oldSelf.backend) && has(oldSelf.backend.vxlan) && has(oldSelf.backend.vxlan.vni) ? oldSelf.backend.vxlan.vni : 1) || (has(self.allowDisruptiveChange) && self.allowDisruptiveChange)",message="backend.vxlan.vni cannot change under running pods, since nodes drop each other's packets until the last one has the new value: keep it, or set allowDisruptiveChange: true to accept that",fieldPath=".backend",reason="FieldValueForbidden"
+// +kubebuilder:validation:XValidation:rule="(has(self.backend) && has(self.backend.vxlan) && has(self.backend.vxlan.port) ? self.backend.vxlan.port : 8472) == (has(oldSelf.backend) && has(oldSelf.backend.vxlan) && has(oldSelf.backend.vxlan.port) ? oldSelf.backend.vxlan.port : 8472) || (has(self.allowDisruptiveChange) && self.allowDisruptiveChange)",message="backend.vxlan.port cannot change under running pods, since nodes drop each other's packets until the last one has the new value: keep it, or set allowDisruptiveChange: true to accept that",fieldPath=".backend",reason="FieldValueForbidden"
 type NetworkConfigSpec struct {
 	// podCIDR is the range that pod addresses come from (flannel's "Network").
 	// Each node gets a subnet of podSubnetLength out of it. IPv4, without host
@@ -155,8 +157,9 @@ type NetworkConfigSpec struct {
 	Hairpin *HairpinMode `json:"hairpin,omitempty"`
 
 	// allowDisruptiveChange acknowledges that changing podCIDR, podSubnetLength,
-	// serviceCIDR, backend.type, subnetManager.type or subnetManager.etcd.prefix
-	// interrupts every pod's network. Set it back to false afterwards. Default:
+	// serviceCIDR, backend.type, backend.vxlan.vni, backend.vxlan.port,
+	// subnetManager.type or subnetManager.etcd.prefix interrupts every pod's
+	// network. Set it back to false afterwards. Default:
 	// false.
 	// +optional
 	AllowDisruptiveChange bool `json:"allowDisruptiveChange,omitempty"`

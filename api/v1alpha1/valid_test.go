@@ -165,6 +165,9 @@ var _ = Describe("A network in use", func() {
 		{"keeps its serviceCIDR", `{}`, `{spec: {serviceCIDR: 10.96.0.0/12}}`, "spec.serviceCIDR", "serviceCIDR cannot change from 10.254.0.0/16 to 10.96.0.0/12 under running Services"},
 		{"keeps the type of its backend", `{}`, `{spec: {backend: {type: WireGuard}}}`, "spec.backend", "backend.type cannot change to WireGuard without downtime"},
 		{"keeps the default type too", `{spec: {backend: {type: UDP}}}`, `{spec: {backend: null}}`, "spec.backend", "backend.type cannot change to VXLAN without downtime"},
+		{"keeps its VNI", `{}`, `{spec: {backend: {vxlan: {vni: 2}}}}`, "spec.backend", "backend.vxlan.vni cannot change under running pods, since nodes drop each other's packets until the last one has the new value: keep it, or set allowDisruptiveChange: true"},
+		{"keeps the default VNI too", `{spec: {backend: {vxlan: {vni: 2}}}}`, `{spec: {backend: null}}`, "spec.backend", "backend.vxlan.vni cannot change"},
+		{"keeps its VXLAN port", `{}`, `{spec: {backend: {vxlan: {port: 4789}}}}`, "spec.backend", "backend.vxlan.port cannot change under running pods"},
 	} {
 		It(c.reason+", unless downtime is accepted", func(ctx SpecContext) {
 			before := patched(networkConfig, c.before)
@@ -187,7 +190,7 @@ var _ = Describe("A network in use", func() {
 		before := patched(networkConfig, `{}`)
 		Expect(env.Client.Create(ctx, before)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(env.Client.Delete(ctx, before)).To(Succeed()) })
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec": {"podSubnetLength": 24, "backend": {"type": "VXLAN"}}}`))
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec": {"podSubnetLength": 24, "backend": {"type": "VXLAN", "vxlan": {"vni": 1, "port": 8472}}}}`))
 		Expect(env.Client.Patch(ctx, before.DeepCopy(), patch, client.DryRunAll)).To(Succeed())
 	})
 })

@@ -45,11 +45,15 @@ func NetworkChange(name string, want v1alpha1.NetworkConfigSpec, inForce []Netwo
 
 // networkDifference names the first field in which b would interrupt the pods of a.
 func networkDifference(a, b v1alpha1.NetworkConfigSpec) string {
+	oldVNI, oldPort := vxlan(a)
+	newVNI, newPort := vxlan(b)
 	for _, f := range []struct{ field, old, new string }{
 		{"podCIDR", a.PodCIDR, b.PodCIDR},
 		{"serviceCIDR", a.ServiceCIDR, b.ServiceCIDR},
 		{"podSubnetLength", fmt.Sprint(subnetLength(a)), fmt.Sprint(subnetLength(b))},
 		{"backend.type", string(backendType(a)), string(backendType(b))},
+		{"backend.vxlan.vni", fmt.Sprint(oldVNI), fmt.Sprint(newVNI)},
+		{"backend.vxlan.port", fmt.Sprint(oldPort), fmt.Sprint(newPort)},
 		{"subnetManager", subnetManager(a), subnetManager(b)},
 	} {
 		if f.old != f.new {
@@ -86,6 +90,22 @@ func backendType(n v1alpha1.NetworkConfigSpec) v1alpha1.BackendType {
 		return v1alpha1.BackendVXLAN
 	}
 	return *n.Backend.Type
+}
+
+// vxlan are the identifier and the port of the VXLAN backend with the API's documented defaults. A node
+// drops packets with others than its own, and nodes change one after the other.
+func vxlan(n v1alpha1.NetworkConfigSpec) (vni, port int32) {
+	vni, port = 1, 8472
+	if n.Backend == nil || n.Backend.VXLAN == nil {
+		return vni, port
+	}
+	if v := n.Backend.VXLAN.VNI; v != nil {
+		vni = *v
+	}
+	if p := n.Backend.VXLAN.Port; p != nil {
+		port = *p
+	}
+	return vni, port
 }
 
 // Unpublished says what keeps a network from nodes: one that was refused, as a Stall, or a change that

@@ -18,6 +18,9 @@ func TestNetworkChange(t *testing.T) {
 	backend := func(b v1alpha1.BackendType) func(*v1alpha1.NetworkConfigSpec) {
 		return func(n *v1alpha1.NetworkConfigSpec) { n.Backend = &v1alpha1.FlannelBackend{Type: &b} }
 	}
+	vxlan := func(v v1alpha1.VXLANBackend) func(*v1alpha1.NetworkConfigSpec) {
+		return func(n *v1alpha1.NetworkConfigSpec) { n.Backend = &v1alpha1.FlannelBackend{VXLAN: &v} }
+	}
 	inForce := []NetworkInForce{{Nodes: []string{"node-b", "node-a"}, Spec: network(nil)}}
 	tests := []struct {
 		reason  string
@@ -37,6 +40,9 @@ func TestNetworkChange(t *testing.T) {
 			[]string{"serviceCIDR from 10.254.0.0/16 to 10.96.0.0/16"},
 		},
 		{"another backend", network(backend(v1alpha1.BackendHostGateway)), inForce, []string{"backend.type from VXLAN to HostGateway"}},
+		{"written defaults of VXLAN", network(vxlan(v1alpha1.VXLANBackend{VNI: new(int32(1)), Port: new(int32(8472))})), inForce, nil},
+		{"another VNI", network(vxlan(v1alpha1.VXLANBackend{VNI: new(int32(2))})), inForce, []string{"backend.vxlan.vni from 1 to 2", "allowDisruptiveChange: true"}},
+		{"another port", network(vxlan(v1alpha1.VXLANBackend{Port: new(int32(4789))})), inForce, []string{"backend.vxlan.port from 8472 to 4789"}},
 		{
 			"acknowledged", network(func(n *v1alpha1.NetworkConfigSpec) { n.PodCIDR, n.AllowDisruptiveChange = "172.31.0.0/16", true }),
 			inForce, nil,

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -83,7 +84,7 @@ func (p Publication) insecure() bool {
 	return false
 }
 
-// refused says what the user changed that would cost nodes their leases. What was published last
+// refused says what the user changed that would interrupt nodes with leases. What was published last
 // tells that from what somebody did to the key; without that, what the key holds counts.
 func (p Publication) refused() string {
 	if p.Leases == 0 || p.AllowDisruptiveChange {
@@ -92,19 +93,26 @@ func (p Publication) refused() string {
 	before := p.Held
 	if p.Last != nil {
 		if p.Last.Key != p.Key {
-			return p.refusal(fmt.Sprintf("subnetManager.etcd.prefix from %s to %s", prefixOf(p.Last.Key), prefixOf(p.Key)))
+			return p.refusal(fmt.Sprintf("subnetManager.etcd.prefix from %s to %s", prefixOf(p.Last.Key), prefixOf(p.Key)), losesAddresses)
 		}
 		before = p.Last.Config
 	}
-	if d := configDifference(before, p.Want); d != "" {
-		return p.refusal(d)
+	if change, cost := configDifference(before, p.Want); change != "" {
+		return p.refusal(change, cost)
 	}
 	return ""
 }
 
-func (p Publication) refusal(change string) string {
+// What a change costs.
+const (
+	losesAddresses = "every pod loses its address"
+	// partsNodes: both ends of a tunnel must have the same values, and nodes change one after the other.
+	partsNodes = "nodes that have changed and nodes that have not do not reach each other's pods"
+)
+
+func (p Publication) refusal(change, cost string) string {
 	return fmt.Sprintf("would change %s under %s: nodes keep what they have; take the change back, or set allowDisruptiveChange: true to accept "+
-		"that every pod loses its address", change, plural(p.Leases, "lease"))
+		"that %s", change, plural(p.Leases, "lease"), cost)
 }
 
 func prefixOf(key string) string { return strings.TrimSuffix(key, "/config") }
@@ -113,30 +121,35 @@ func prefixOf(key string) string { return strings.TrimSuffix(key, "/config") }
 type flannelConfig struct {
 	Network   netip.Prefix
 	SubnetLen int
-	Backend   struct{ Type string }
+	Backend   struct {
+		Type      string
+		VNI, Port int
+	}
 }
 
-// configDifference names the first such change. A configuration that flannel cannot read is in
-// force nowhere.
-func configDifference(before, after string) string {
+// configDifference names the first such change, and what it costs. A configuration that flannel cannot
+// read is in force nowhere.
+func configDifference(before, after string) (change, cost string) {
 	a, okA := readConfig(before)
 	b, okB := readConfig(after)
 	if !okA || !okB {
-		return ""
+		return "", ""
 	}
-	for _, f := range []struct{ field, old, new string }{
-		{"podCIDR", a.Network.String(), b.Network.String()},
-		{"podSubnetLength", fmt.Sprint(a.SubnetLen), fmt.Sprint(b.SubnetLen)},
-		{"backend.type", a.Backend.Type, b.Backend.Type},
+	for _, f := range []struct{ field, old, new, cost string }{
+		{"podCIDR", a.Network.String(), b.Network.String(), losesAddresses},
+		{"podSubnetLength", fmt.Sprint(a.SubnetLen), fmt.Sprint(b.SubnetLen), losesAddresses},
+		{"backend.type", a.Backend.Type, b.Backend.Type, partsNodes},
+		{"backend.vxlan.vni", fmt.Sprint(a.Backend.VNI), fmt.Sprint(b.Backend.VNI), partsNodes},
+		{"backend.vxlan.port", fmt.Sprint(a.Backend.Port), fmt.Sprint(b.Backend.Port), partsNodes},
 	} {
 		if f.old != f.new {
-			return fmt.Sprintf("%s from %s to %s", f.field, f.old, f.new)
+			return fmt.Sprintf("%s from %s to %s", f.field, f.old, f.new), f.cost
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// readConfig applies flannel's defaults (pkg/subnet/config.go).
+// readConfig applies flannel's defaults (pkg/subnet/config.go, pkg/backend/vxlan/vxlan.go).
 func readConfig(text string) (flannelConfig, bool) {
 	var c flannelConfig
 	if err := json.Unmarshal([]byte(text), &c); err != nil || !c.Network.IsValid() {
@@ -145,8 +158,11 @@ func readConfig(text string) (flannelConfig, bool) {
 	if c.SubnetLen == 0 {
 		c.SubnetLen = max(24, c.Network.Bits()+2)
 	}
-	if c.Backend.Type == "" {
-		c.Backend.Type = "udp"
+	switch c.Backend.Type = cmp.Or(c.Backend.Type, "udp"); c.Backend.Type {
+	case "vxlan":
+		c.Backend.VNI, c.Backend.Port = cmp.Or(c.Backend.VNI, 1), cmp.Or(c.Backend.Port, 8472)
+	default:
+		c.Backend.VNI, c.Backend.Port = 0, 0
 	}
 	return c, true
 }

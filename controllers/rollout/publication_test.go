@@ -15,6 +15,8 @@ func TestPublication(t *testing.T) {
 		config = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1}}`
 		other  = `{"Network":"172.31.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1}}`
 		vni    = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":2}}`
+		port   = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","Port":4789}}`
+		mtu    = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1,"Port":8472,"MTU":1400}}`
 	)
 	last := func(config string) func(*Publication) {
 		return func(p *Publication) { p.Last = &v1alpha1.PublishedNetwork{Key: key, Config: config} }
@@ -48,7 +50,11 @@ func TestPublication(t *testing.T) {
 		{"another network, and nobody has a lease", []func(*Publication){held(other), last(other)}, config, v1alpha1.ReasonProgressing, ""},
 		{"the user changed it under leases", []func(*Publication){held(other), last(other), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "set allowDisruptiveChange: true"},
 		{"the user changed it and accepts it", []func(*Publication){held(other), last(other), leases(2), allow}, config, v1alpha1.ReasonProgressing, ""},
-		{"what interrupts nobody", []func(*Publication){held(vni), last(vni), leases(2)}, config, v1alpha1.ReasonProgressing, ""},
+		{"the VNI, which parts nodes", []func(*Publication){held(vni), last(vni), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "would change backend.vxlan.vni from 2 to 1 under 2 leases: nodes keep what they have; take the change back, or set allowDisruptiveChange: true"},
+		{"the VNI, accepted", []func(*Publication){held(vni), last(vni), leases(2), allow}, config, v1alpha1.ReasonProgressing, ""},
+		{"the VNI without leases", []func(*Publication){held(vni), last(vni)}, config, v1alpha1.ReasonProgressing, ""},
+		{"the VXLAN port", []func(*Publication){held(port), last(port), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "would change backend.vxlan.port from 4789 to 8472"},
+		{"what interrupts nobody", []func(*Publication){held(mtu), last(mtu), leases(2)}, config, v1alpha1.ReasonProgressing, ""},
 		{"refused, and deleted by somebody", []func(*Publication){last(other), leases(2)}, other, v1alpha1.ReasonNetworkChanged, ""},
 		{"the prefix under leases", []func(*Publication){elsewhere, held(config), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "subnetManager.etcd.prefix from /kube-centos/network to /coreos.com/network under 2 leases"},
 		{"the prefix without leases", []func(*Publication){elsewhere}, config, v1alpha1.ReasonProgressing, ""},
