@@ -57,17 +57,25 @@ func kubeconfig(server, node string, authority []byte) (state.File, error) {
 	return state.File{Content: content, Mode: 0o600, Owner: "root", Group: "root"}, nil
 }
 
-// authorityOf returns the PEM certificates in the agent's kubeconfig; nil when there are none.
-func authorityOf(files host.Files) []byte {
+// clusterOf returns what the agent's kubeconfig says of the cluster; nil when it says nothing.
+func clusterOf(files host.Files) *clientcmdapi.Cluster {
 	file, found, err := files.Read(resolve.PathAgentKubeconfig)
 	if err != nil || !found {
 		return nil
 	}
 	config, err := clientcmd.Load(file.Content)
-	if err != nil || config.Clusters[clusterName] == nil {
+	if err != nil {
 		return nil
 	}
-	return config.Clusters[clusterName].CertificateAuthorityData
+	return config.Clusters[clusterName]
+}
+
+// authorityOf returns the PEM certificates in the agent's kubeconfig; nil when there are none.
+func authorityOf(files host.Files) []byte {
+	if cluster := clusterOf(files); cluster != nil {
+		return cluster.CertificateAuthorityData
+	}
+	return nil
 }
 
 // asAgent connects with the credentials that are on the host, as they are now.

@@ -17,10 +17,10 @@ import (
 const unitPath = resolve.UnitFolder + "/" + resolve.UnitAgent
 
 // install writes the record first, then the program, the credentials and the unit.
-func (j *joining) install(authority []byte) (record, error) {
+func (j *joining) install(ctx context.Context, authority []byte) (record, error) {
 	next := record{Server: j.request.Server, Node: j.request.Node}
 	if j.old != nil {
-		next.ProgramInstalled, next.KubeletHadIdentity = j.old.ProgramInstalled, j.old.KubeletHadIdentity
+		next.Program, next.KubeletHadIdentity = j.old.Program, j.old.KubeletHadIdentity
 	} else {
 		next.KubeletHadIdentity = j.kubeletHasIdentity()
 	}
@@ -28,17 +28,8 @@ func (j *joining) install(authority []byte) (record, error) {
 	if err := j.note(next); err != nil {
 		return next, err
 	}
-	undo, err := j.Machine.InstallProgram(resolve.PathSeedbed)
-	if err != nil {
+	if err := j.program(ctx, &next); err != nil {
 		return next, err
-	}
-	if undo != nil {
-		j.undo.add("put the program back", func(context.Context) error { return undo() })
-		next.ProgramInstalled = true
-		if err := next.write(j.Host.Store); err != nil {
-			return next, err
-		}
-		j.Say("installed %s", resolve.PathSeedbed)
 	}
 	if err := j.credentials(authority); err != nil {
 		return next, err

@@ -130,7 +130,7 @@ func (j *joining) run(ctx context.Context) error {
 	if err := j.undoOld(ctx); err != nil {
 		return err
 	}
-	next, err := j.install(authority)
+	next, err := j.install(ctx, authority)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package join
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,11 @@ func (n *Node) Leave(ctx context.Context, o LeaveOptions) error {
 		return err
 	}
 	rec, err := readRecord(n.Host.Store)
-	if err != nil && !o.Force {
-		return err
+	if err != nil {
+		if !o.Force {
+			return err
+		}
+		rec = n.guessRecord()
 	}
 	if rec == nil {
 		return n.leaveUnjoined(ctx, o)
@@ -156,7 +160,7 @@ func (l *leaving) giveUp(ctx context.Context, api client.Client) error {
 	if err := l.removeUnit(ctx); err != nil {
 		return err
 	}
-	return l.removeState()
+	return l.removeState(ctx)
 }
 
 // forget deletes the NodeState and notes that down: the right to do so ends with it.
@@ -196,9 +200,9 @@ func (l *leaving) remove(ctx context.Context, api client.Client) error {
 }
 
 func (l *leaving) removeUnit(ctx context.Context) error {
-	_, found, err := l.Host.Files.Read(unitPath)
-	if err != nil || !found || l.record.Server == "" {
-		return err // a unit that no join wrote is not ours
+	unit, found, err := l.Host.Files.Read(unitPath)
+	if err != nil || !found || !bytes.HasPrefix(unit.Content, []byte(unitMark)) {
+		return err
 	}
 	if err := l.Host.Files.Remove(unitPath); err != nil {
 		return err
@@ -211,17 +215,15 @@ func (l *leaving) removeUnit(ctx context.Context) error {
 var kept = []string{recordFile, ledgerFile, priorsFolder, path.Base(resolve.PathClientPKI), path.Base(resolve.PathLastLease)}
 
 // removeState takes the state away, the record with it.
-func (l *leaving) removeState() error {
+func (l *leaving) removeState(ctx context.Context) error {
 	if l.options.Keep {
 		return l.removeAgent()
 	}
-	if l.record.ProgramInstalled {
-		if err := l.Host.Files.Remove(resolve.PathSeedbed); err != nil {
+	if err := l.putProgramBack(ctx); err != nil {
+		if !l.options.Force {
 			return err
 		}
-	}
-	if err := l.Host.Files.Sync(); err != nil {
-		return err
+		l.Say("%s is not put back: %s", resolve.PathSeedbed, oneLine(err))
 	}
 	return l.removeAllState()
 }

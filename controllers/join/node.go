@@ -13,8 +13,9 @@ type Machine interface {
 	Check() error
 	// Lock takes the right to act on the host, which an agent holds while it runs.
 	Lock() (release func() error, err error)
-	// InstallProgram puts the running program at path. It returns how to put back what was there;
-	// nil when the program was there already.
+	// HasProgram says whether the running program is at path, for everybody to run.
+	HasProgram(path string) (bool, error)
+	// InstallProgram puts the running program at path. It returns how to put back what was there.
 	InstallProgram(path string) (undo func() error, err error)
 	// RemoveMatching removes the files that match a pattern of path.Match.
 	RemoveMatching(pattern string) error

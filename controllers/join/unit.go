@@ -2,6 +2,9 @@ package join
 
 import "seedbed.dev/seedbed/controllers/resolve"
 
+// unitMark begins the agent's unit, by which it is told from one that an administrator wrote.
+const unitMark = "# Written by seedbed join, and removed by seedbed leave.\n"
+
 // unitFile is the agent's unit. Nothing in it names docker, flannel or the network, so that none of
 // them can take the agent down, and the agent is there at boot before any of them.
 //
@@ -14,8 +17,7 @@ import "seedbed.dev/seedbed/controllers/resolve"
 // KillMode=mixed: a stop asks the agent alone, which ends its step, so that dpkg is not killed in
 // the middle of one. OOMScoreAdjust is that of other services without which a node is lost.
 func unitFile(node string) []byte {
-	return []byte(`# Written by seedbed join, and removed by seedbed leave.
-[Unit]
+	return []byte(unitMark + `[Unit]
 Description=Seedbed agent, which keeps this node as its NodeState says
 StartLimitIntervalSec=0
 

@@ -43,10 +43,16 @@ func (m *Membership) Lock() (func() error, error) {
 // program is the content of the program that runs.
 const program = "the running program"
 
+// HasProgram implements join.Machine.
+func (m *Membership) HasProgram(p string) (bool, error) {
+	file, found, err := m.host.Files.Read(p)
+	return found && string(file.Content) == program, err
+}
+
 // InstallProgram implements join.Machine.
 func (m *Membership) InstallProgram(p string) (func() error, error) {
 	before, found, err := m.host.Files.Read(p)
-	if err != nil || found && string(before.Content) == program {
+	if err != nil {
 		return nil, err
 	}
 	if _, err := m.host.Files.Write(p, state.File{Content: []byte(program), Mode: 0o755, Owner: "root", Group: "root"}); err != nil {

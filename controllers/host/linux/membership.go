@@ -40,18 +40,21 @@ func (Membership) Lock() (func() error, error) {
 	return lock.Release, nil
 }
 
-// InstallProgram puts the running program at p, unless it is that file or one like it.
+// self is the running program, also after its file was replaced.
+const self = "/proc/self/exe"
+
+// HasProgram is true when p is the running program's file or one like it.
+func (Membership) HasProgram(p string) (bool, error) { return sameProgram(self, p) }
+
+// InstallProgram puts the running program at p.
 func (Membership) InstallProgram(p string) (undo func() error, err error) {
-	return installProgram("/proc/self/exe", p)
+	return installProgram(self, p)
 }
 
 // installProgram keeps the old program open, by which it can be put back: its file is there until it
 // is closed, which is when this process ends.
 func installProgram(from, to string) (undo func() error, err error) {
-	same, err := sameProgram(from, to)
-	if err != nil || same {
-		return nil, err
-	}
+	link, notLink := os.Readlink(to)
 	old, err := os.Open(to)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("install %s: %w", to, cause(err))
@@ -64,9 +67,12 @@ func installProgram(from, to string) (undo func() error, err error) {
 		return nil, fmt.Errorf("install %s: %w", to, cause(err))
 	}
 	return func() error {
-		if old == nil {
+		switch {
+		case notLink == nil:
+			err = errors.Join(os.Remove(to), os.Symlink(link, to))
+		case old == nil:
 			err = os.Remove(to)
-		} else {
+		default:
 			err = errors.Join(copyProgram(old, to), old.Close())
 		}
 		if err != nil {

@@ -45,11 +45,10 @@ func TestProgramIsInstalledAndPutBackAsItWas(t *testing.T) {
 			if err != nil || contentOf(t, to) != "new program" || info.Mode().Perm() != 0o755 {
 				t.Fatalf("installed %q, %v, %v", contentOf(t, to), info, err)
 			}
-			if again, err := installProgram(from, to); again != nil || err != nil {
-				t.Errorf("installing it again: %v, %v; want nothing to be done", again != nil, err)
-			}
-			if again, err := installProgram(to, to); again != nil || err != nil {
-				t.Errorf("installing it over itself: %v, %v; want nothing to be done", again != nil, err)
+			for _, like := range []string{from, to} {
+				if same, err := sameProgram(like, to); !same || err != nil {
+					t.Errorf("%s is not taken for the one that was installed: %v", like, err)
+				}
 			}
 			if err := undo(); err != nil {
 				t.Fatal(err)
@@ -75,14 +74,35 @@ func TestProgramOfTheSameSizeIsNotTakenForTheSame(t *testing.T) {
 	from, to := filepath.Join(dir, "new"), filepath.Join(dir, "seedbed")
 	writeFile(t, from, strings.Repeat("x", 3<<20)+"1", 0o755)
 	writeFile(t, to, strings.Repeat("x", 3<<20)+"2", 0o755)
-	if _, err := installProgram(from, to); err != nil || contentOf(t, to) != contentOf(t, from) {
-		t.Error("the old program is still there", err)
+	if same, err := sameProgram(from, to); same || err != nil {
+		t.Error("the old program is taken for the new one", err)
 	}
+	writeFile(t, to, contentOf(t, from), 0o755)
 	if err := os.Chmod(to, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if undo, err := installProgram(from, to); undo == nil || err != nil {
-		t.Error("a program that nobody can run was left like that", err)
+	if same, err := sameProgram(from, to); same || err != nil {
+		t.Error("a program that nobody can run is taken for the new one", err)
+	}
+}
+
+func TestLinkToAnotherProgramIsPutBackAsALink(t *testing.T) {
+	dir := t.TempDir()
+	from, to, opt := filepath.Join(dir, "new"), filepath.Join(dir, "seedbed"), filepath.Join(dir, "opt")
+	writeFile(t, from, "new program", 0o755)
+	writeFile(t, opt, "old program", 0o755)
+	if err := os.Symlink(opt, to); err != nil {
+		t.Fatal(err)
+	}
+	undo, err := installProgram(from, to)
+	if err != nil || contentOf(t, to) != "new program" || contentOf(t, opt) != "old program" {
+		t.Fatal(contentOf(t, to), contentOf(t, opt), err)
+	}
+	if err := undo(); err != nil {
+		t.Fatal(err)
+	}
+	if link, err := os.Readlink(to); err != nil || link != opt {
+		t.Errorf("put back: %q, %v", link, err)
 	}
 }
 
