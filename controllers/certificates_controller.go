@@ -20,6 +20,9 @@ import (
 	"seedbed.dev/seedbed/controllers/sign"
 )
 
+// serverPause is the wait before a request that depends on where the API server is, unknown yet, is looked at again.
+const serverPause = 10 * time.Second
+
 // CertificateReconciler approves and refuses the certificate signing requests of nodes, by the rules
 // of package approve, and makes the NodeStates of those that join.
 type CertificateReconciler struct {
@@ -39,7 +42,11 @@ func (r *CertificateReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if undecided(&csr) {
-		return settle(r.decide(ctx, &csr))
+		decision, err := r.decide(ctx, &csr)
+		if err != nil || decision.Reason != approve.ReasonServerUnknown {
+			return settle(err)
+		}
+		return ctrl.Result{RequeueAfter: serverPause}, nil
 	}
 	if r.authority == nil {
 		return ctrl.Result{}, nil
@@ -52,42 +59,42 @@ func (r *CertificateReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 
 // decide does what the rules say. A NodeState is made before the request is approved: an agent with a
 // certificate finds itself.
-func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) error {
+func (r *CertificateReconciler) decide(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) (approve.Decision, error) {
 	in := approve.Input{Request: requestOf(csr), Now: r.now()}
 	claim, ours := approve.Read(in.Request)
 	if !ours {
-		return nil
+		return approve.Decision{}, nil
 	}
 	node, err := r.node(ctx, claim.Node)
 	if err != nil {
-		return err
+		return approve.Decision{}, err
 	}
 	in.Node = viewOf(node)
 	if err := errors.Join(r.readScope(ctx, claim.TokenID, &in), r.readKubelet(ctx, claim, &in), r.readOthers(ctx, claim, &in)); err != nil {
-		return err
+		return approve.Decision{}, err
 	}
 	decision := approve.Decide(in)
 	if decision.Register {
 		if node, err = r.register(ctx, claim, node, in); err != nil {
-			return err
+			return approve.Decision{}, err
 		}
 	}
 	switch decision.Verdict {
 	case approve.Approved:
 		if err := r.answer(ctx, csr, certificatesv1.CertificateApproved, decision); err != nil {
-			return err
+			return approve.Decision{}, err
 		}
 		publish(r.events, certificateApproved(node, csr, decision))
 	case approve.Denied:
 		if err := r.answer(ctx, csr, certificatesv1.CertificateDenied, decision); err != nil {
-			return err
+			return approve.Decision{}, err
 		}
 		publish(r.events, certificateRefused(csr, decision))
 	case approve.Waiting:
 		publish(r.events, certificateWaits(csr, decision))
 	case approve.Ignored:
 	}
-	return nil
+	return decision, nil
 }
 
 // register makes the NodeState of a node that joins. One that an administrator registered keeps its

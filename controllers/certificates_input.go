@@ -71,7 +71,7 @@ func (r *CertificateReconciler) readKubelet(ctx context.Context, claim approve.C
 
 // readOthers reads whose addresses a node may not serve at into the input.
 func (r *CertificateReconciler) readOthers(ctx context.Context, claim approve.Claim, in *approve.Input) error {
-	if claim.Kind != approve.KubeletServing {
+	if claim.Kind != approve.KubeletServing || in.Node == nil {
 		return nil
 	}
 	var configs v1alpha1.NodeConfigList
@@ -79,7 +79,11 @@ func (r *CertificateReconciler) readOthers(ctx context.Context, claim approve.Cl
 	if err := errors.Join(r.client.List(ctx, &configs, client.UnsafeDisableDeepCopy), r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy)); err != nil {
 		return fmt.Errorf("list whose addresses are taken: %w", err)
 	}
-	in.Others = approve.Others(claim.Node, configs.Items, nodes.Items)
+	servers, err := r.servers(ctx)
+	if err != nil {
+		return err
+	}
+	in.Others = approve.Others(claim.Node, servers, configs.Items, nodes.Items)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	. "github.com/onsi/gomega"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -224,6 +225,36 @@ var _ = Describe("A node that has joined", func() {
 		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.9"))).Type).To(Equal(certificatesv1.CertificateApproved))
 		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.7"))).Message).To(ContainSubstring("10.64.3.7: belongs to the API server"))
 		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.8"))).Message).To(ContainSubstring("10.64.3.8: belongs to node node-a"))
+	})
+
+	It("has a kubelet that no range lets serve where the cluster says that its API servers are", func(ctx context.Context) {
+		startManager()
+		edit(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-b"}}, func(n *v1alpha1.NodeState) { n.Spec.Addresses = []string{"0.0.0.0/0"} })
+		k := kubeletClient("node-b")
+		kubernetes := client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
+		var service corev1.Service
+		Expect(env.Client.Get(ctx, kubernetes, &service)).To(Succeed())
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", service.Spec.ClusterIP))).Message).To(ContainSubstring("belongs to the Service of the API server"))
+		// The API server's own word, but on a machine that has no address beside loopback.
+		var slice discoveryv1.EndpointSlice
+		if err := env.Client.Get(ctx, kubernetes, &slice); apierrors.IsNotFound(err) {
+			slice = discoveryv1.EndpointSlice{
+				ObjectMeta:  metav1.ObjectMeta{Namespace: kubernetes.Namespace, Name: kubernetes.Name},
+				AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.64.3.7"}}},
+			}
+			create(ctx, &slice)
+		}
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", slice.Endpoints[0].Addresses[0]))).Message).To(ContainSubstring("belongs to the API server"))
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.9"))).Type).To(Equal(certificatesv1.CertificateApproved))
+
+		By("the balancer at which nodes join")
+		info := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespacePublic, Name: "cluster-info"},
+			Data:       map[string]string{"kubeconfig": `{"clusters":[{"name":"","cluster":{"server":"https://10.64.3.10:6443"}}]}`},
+		}
+		create(ctx, info)
+		DeferCleanup(func(ctx context.Context) { Expect(env.Client.Delete(ctx, info)).To(Succeed()) })
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.10"))).Message).To(ContainSubstring("10.64.3.10: belongs to the API server"))
 	})
 
 	It("has a kubelet whose server waits for addresses, and gets its certificate when they are set", func(ctx context.Context) {

@@ -62,7 +62,7 @@ func canI(ctx context.Context, user, group string) string {
 	GinkgoHelper()
 	c := userClient(user, group)
 	var out strings.Builder
-	for _, namespace := range []string{v1alpha1.Namespace, metav1.NamespaceDefault} {
+	for _, namespace := range []string{v1alpha1.Namespace, metav1.NamespaceDefault, metav1.NamespacePublic} {
 		review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
 		Expect(c.Create(ctx, review)).To(Succeed())
 		fmt.Fprintf(&out, "# %s in namespace %s\n", user, namespace)

@@ -23,23 +23,24 @@ const (
 
 // Reasons of decisions, for conditions and events.
 const (
-	ReasonJoins        = "NodeJoins"
-	ReasonRenews       = "NodeRenews"
-	ReasonOwnProcess   = "OwnProcess"
-	ReasonMalformed    = "MalformedRequest"
-	ReasonSubject      = "SubjectRefused"
-	ReasonUsages       = "UsagesRefused"
-	ReasonNames        = "NamesRefused"
-	ReasonRequester    = "RequesterMismatch"
-	ReasonTokenUnknown = "TokenUnknown"
-	ReasonTokenExpired = "TokenExpired"
-	ReasonTokenScope   = "OutsideTokenScope"
-	ReasonMachineID    = "MachineIDRefused"
-	ReasonNameTaken    = "NameTaken"
-	ReasonNotJoined    = "NodeNotJoined"
-	ReasonLeaving      = "NodeLeaving"
-	ReasonNoAddresses  = "NoAddresses"
-	ReasonNotOurs      = "NotOurs"
+	ReasonJoins         = "NodeJoins"
+	ReasonRenews        = "NodeRenews"
+	ReasonOwnProcess    = "OwnProcess"
+	ReasonMalformed     = "MalformedRequest"
+	ReasonSubject       = "SubjectRefused"
+	ReasonUsages        = "UsagesRefused"
+	ReasonNames         = "NamesRefused"
+	ReasonRequester     = "RequesterMismatch"
+	ReasonTokenUnknown  = "TokenUnknown"
+	ReasonTokenExpired  = "TokenExpired"
+	ReasonTokenScope    = "OutsideTokenScope"
+	ReasonMachineID     = "MachineIDRefused"
+	ReasonNameTaken     = "NameTaken"
+	ReasonNotJoined     = "NodeNotJoined"
+	ReasonLeaving       = "NodeLeaving"
+	ReasonNoAddresses   = "NoAddresses"
+	ReasonServerUnknown = "APIServerUnknown"
+	ReasonNotOurs       = "NotOurs"
 )
 
 // Node is what is known of a node: its NodeState.
@@ -76,7 +77,8 @@ type Input struct {
 	Node *Node
 	// Kubelet of the Node that has that name; nil when there is none or no kubelet has registered it.
 	Kubelet *Kubelet
-	// Others are addresses that somebody else serves at, by the word of administrators, and who does.
+	// Others are addresses that somebody else serves at, by the word of administrators and of the API
+	// server, and who does.
 	Others map[netip.Addr]string
 	Now    time.Time
 }

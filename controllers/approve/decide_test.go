@@ -86,6 +86,7 @@ var (
 	serving = func() *ask {
 		a := base(approve.SignerKubeletServing, kubeletUser, "system:nodes", kubeletUser, "system:nodes")()
 		a.Request.Usages[1] = "server auth"
+		a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.7"): "the API server"}
 		a.csr.DNSNames, a.csr.IPAddresses = []string{"node-a"}, []net.IP{net.ParseIP("10.64.3.8"), net.ParseIP("fd00:1::8")}
 		return a
 	}
@@ -144,6 +145,9 @@ func TestWhatIsApproved(t *testing.T) {
 		{decisionCase{"a renewal of a node registered by hand", renewal, func(a *ask) { a.Node.MachineID = "" }, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"its kube-proxy", kubeProxy, nil, approve.Approved, approve.ReasonOwnProcess, "asks for its kube-proxy"}, false},
 		{decisionCase{"its flannel", flannel, nil, approve.Approved, approve.ReasonOwnProcess, "asks for its flannel"}, false},
+		{decisionCase{"its kubelet's server at an address of its own, wherever the API server is", serving, func(a *ask) {
+			a.Others, a.csr.IPAddresses = nil, a.csr.IPAddresses[:1]
+		}, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 		{decisionCase{"its kubelet", kubeletByNode, nil, approve.Approved, approve.ReasonOwnProcess, "asks for the kubelet of node node-a"}, false},
 		{decisionCase{"a kubelet's renewal", kubeletAgain, nil, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"a kubelet's server", serving, nil, approve.Approved, approve.ReasonOwnProcess, "serves at its own"}, false},
@@ -165,6 +169,9 @@ func TestWhatIsApproved(t *testing.T) {
 func TestWhatWaits(t *testing.T) {
 	for _, c := range []decisionCase{
 		{"a name that is about to be free", join, func(a *ask) { a.Node = &approve.Node{MachineID: otherMachine, Leaving: true} }, approve.Waiting, approve.ReasonLeaving, "being deleted"},
+		{"a kubelet's server in a range that may hold the API server's address", serving, func(a *ask) {
+			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.254.0.1"): "the Service of the API server", netip.MustParseAddr("10.64.3.9"): "node node-b"}
+		}, approve.Waiting, approve.ReasonServerUnknown, "IP address fd00:1::8: in spec.addresses of NodeState node-a only within a range, and nothing says whether it is the API server's: waiting for an address of that in the endpoints of Service default/kubernetes"},
 		{"a kubelet's server, before an administrator gave addresses", serving, func(a *ask) { a.Node.Addresses = nil }, approve.Waiting, approve.ReasonNoAddresses, `-p '{"spec":{"addresses":["10.64.3.8"]}}'`},
 	} {
 		if d := c.run(t); d.Register {

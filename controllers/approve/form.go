@@ -67,6 +67,22 @@ func checkUsages(r Request, kind Kind) *Decision {
 	return nil
 }
 
+// checkRanged judges an address that a node has only within a range, which says where nodes are, and not
+// that one of them may pass for what else is there.
+func checkRanged(in Input, claim Claim, ip netip.Addr) *Decision {
+	if who, taken := in.Others[ip]; taken {
+		return denied(ReasonNames, "IP address %s: belongs to %s, and is in spec.addresses of NodeState %s only within a range: if it is that node's too, add it there by itself",
+			ip, who, claim.Node)
+	}
+	if knowsServer(in.Others) {
+		return nil
+	}
+	return &Decision{Verdict: Waiting, Reason: ReasonServerUnknown, Message: fmt.Sprintf(
+		"IP address %s: in spec.addresses of NodeState %s only within a range, and nothing says whether it is the API server's: "+
+			"waiting for an address of that in the endpoints of Service default/kubernetes, in the server of ConfigMap kube-public/cluster-info, or in kubernetes.apiServer of a NodeConfig; "+
+			"or add the node's to spec.addresses by itself", ip, claim.Node)}
+}
+
 // decideServing is for what the API server verifies when it connects to a kubelet. Its addresses are
 // compared with what a token or an administrator says, never with what the node reports.
 func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRequest) Decision {
@@ -99,10 +115,11 @@ func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRe
 			return *denied(ReasonNames, "IP address %s: not in spec.addresses of NodeState %s (%s): add it there if it is that node's",
 				raw, claim.Node, few(in.Node.Addresses))
 		}
-		// A range says where nodes are, and not that one of them may pass for what else is there.
-		if who, taken := in.Others[ip]; taken && !slices.Contains(allowed, netip.PrefixFrom(ip, ip.BitLen())) {
-			return *denied(ReasonNames, "IP address %s: belongs to %s, and is in spec.addresses of NodeState %s only within a range: if it is that node's too, add it there by itself",
-				raw, who, claim.Node)
+		if slices.Contains(allowed, netip.PrefixFrom(ip, ip.BitLen())) {
+			continue
+		}
+		if d := checkRanged(in, claim, ip); d != nil {
+			return *d
 		}
 	}
 	return Decision{Verdict: Approved, Reason: ReasonOwnProcess, Message: fmt.Sprintf("the kubelet of node %s serves at its own names and addresses", claim.Node)}

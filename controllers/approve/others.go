@@ -7,11 +7,27 @@ import (
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
+// apiServer is who the addresses of API servers belong to.
+const apiServer = "the API server"
+
+// Servers are where a cluster says that its API servers are.
+type Servers struct {
+	// Hosts are their addresses and names; names say nothing, since nobody looks them up.
+	Hosts []string
+	// Service are the addresses of the Service through which pods reach them.
+	Service []string
+}
+
 // Others returns addresses that belong to somebody else than a node, and to whom: those of the API
-// servers that NodeConfigs name, whose certificates the same authority signs, and those that other
-// NodeStates have by themselves and not within a range. What nodes report does not count.
-func Others(node string, configs []v1alpha1.NodeConfig, nodes []v1alpha1.NodeState) map[netip.Addr]string {
+// servers, whose certificates the same authority signs, also as NodeConfigs name them, and those that
+// other NodeStates have by themselves and not within a range. What nodes report does not count.
+func Others(node string, servers Servers, configs []v1alpha1.NodeConfig, nodes []v1alpha1.NodeState) map[netip.Addr]string {
 	others := map[netip.Addr]string{}
+	belongs := func(host, who string) {
+		if ip, err := netip.ParseAddr(host); err == nil {
+			others[ip.Unmap()] = who
+		}
+	}
 	for i := range nodes {
 		if nodes[i].Name == node {
 			continue
@@ -24,14 +40,26 @@ func Others(node string, configs []v1alpha1.NodeConfig, nodes []v1alpha1.NodeSta
 			}
 		}
 	}
+	for _, ip := range servers.Service {
+		belongs(ip, "the Service of the API server")
+	}
 	for i := range configs {
-		u, err := url.Parse(configs[i].Spec.Kubernetes.APIServer)
-		if err != nil {
-			continue
-		}
-		if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-			others[ip.Unmap()] = "the API server"
+		if u, err := url.Parse(configs[i].Spec.Kubernetes.APIServer); err == nil {
+			belongs(u.Hostname(), apiServer)
 		}
 	}
+	for _, host := range servers.Hosts {
+		belongs(host, apiServer)
+	}
 	return others
+}
+
+// knowsServer is true when the address of an API server is among those of others.
+func knowsServer(others map[netip.Addr]string) bool {
+	for _, who := range others {
+		if who == apiServer {
+			return true
+		}
+	}
+	return false
 }

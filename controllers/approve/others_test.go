@@ -21,13 +21,17 @@ func TestOthersAreWhomAdministratorsNameByOneAddress(t *testing.T) {
 		return n
 	}
 	got := approve.Others("node-a",
+		approve.Servers{Hosts: []string{"10.64.3.5", "fd00::5", "seed.example.com", "::ffff:10.64.3.6", ""}, Service: []string{"10.254.0.1", "fd00:2::1"}},
 		[]v1alpha1.NodeConfig{config("https://10.64.3.7:6443"), config("https://[fd00::7]:6443"), config("https://seed.example.com:6443"), config("")},
 		[]v1alpha1.NodeState{
 			node("node-a", "10.64.3.8"), node("node-b", "10.64.3.9", "10.64.3.0/26"), node("node-c", "10.64.3.10/32", "::ffff:10.64.3.11"), node("node-d", "junk"),
 		})
 	want := map[netip.Addr]string{}
 	for address, who := range map[string]string{
-		"10.64.3.7": "the API server", "fd00::7": "the API server", "10.64.3.9": "node node-b", "10.64.3.10": "node node-c", "10.64.3.11": "node node-c",
+		"10.64.3.7": "the API server", "fd00::7": "the API server",
+		"10.64.3.5": "the API server", "fd00::5": "the API server", "10.64.3.6": "the API server",
+		"10.254.0.1": "the Service of the API server", "fd00:2::1": "the Service of the API server",
+		"10.64.3.9": "node node-b", "10.64.3.10": "node node-c", "10.64.3.11": "node node-c",
 	} {
 		want[netip.MustParseAddr(address)] = who
 	}
