@@ -146,5 +146,6 @@ func (p *Pipeline) look(ctx context.Context, pass *report.Pass, permit string) p
 	}
 	p.watch(pass.Desired)
 	pass.Observed = host.Observe(ctx, p.Host, pass.Desired, p.Book.Ledger())
+	p.Book.Saw(pass.Observed.Units)
 	return plan.NewPermitted(pass.Desired, pass.Observed, p.Book.Ledger(), permit)
 }

@@ -37,8 +37,8 @@ type Book struct {
 	damaged []byte
 	// jobTimeout bounds the wait for one job of systemd.
 	jobTimeout time.Duration
-	// failures are starts that failed in a row, by unit; they are forgotten with the process.
-	failures map[string]failure
+	// tries to start units that have not stayed up yet, by name; they are forgotten with the process.
+	tries map[string]tries
 }
 
 type storedLedger struct {
@@ -62,7 +62,7 @@ func Open(store host.Store) (*Book, error) {
 }
 
 func read(store host.Store) (*Book, error) {
-	b := &Book{store: store, ledger: state.NewLedger(), jobTimeout: JobTimeout, failures: map[string]failure{}}
+	b := &Book{store: store, ledger: state.NewLedger(), jobTimeout: JobTimeout, tries: map[string]tries{}}
 	raw, err := store.Read(ledgerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
