@@ -237,7 +237,7 @@ func (r *runner) record(ctx context.Context, s *plan.Step) error {
 	case starts(s):
 		invocation := r.invocation(ctx, s.Target.Name)
 		r.book.started(s.Target.Name, state.Started{Inputs: s.Inputs, Invocation: invocation})
-		r.book.made(s.Target.Name, invocation)
+		r.made(ctx, s.Target.Name, invocation)
 		return r.book.save()
 	case s.Target.Kind == state.KindUnit || s.Target.Kind == state.KindSystemd || s.Unowned:
 		return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +19,12 @@ import (
 // atOnce is how many containers are stopped or started at a time: each may take its whole grace
 // period.
 const atOnce = 8
+
+const (
+	// stopRounds is how often containers are stopped of which some come back, mostRefused how often the
+	// start of one is tried, and mostStarts how often docker is started for one bridge.
+	stopRounds, mostRefused, mostStarts = 3, 5, 3
+)
 
 var errNoPort = errors.New("this host has no such port")
 
@@ -57,20 +65,78 @@ func (r *runner) check(ctx context.Context, s *plan.Step) error {
 	return nil
 }
 
-// containers stops all containers that run by now, or starts those of the step.
+// containers stops all containers, sees to it that none runs, or starts those on record.
 func (r *runner) containers(ctx context.Context, s *plan.Step) error {
 	engine := r.host.Containers
 	if engine == nil {
 		return fmt.Errorf("%s: %w", s.Target, errNoPort)
 	}
-	ids, do := s.Containers, engine.Start
-	if s.Action == plan.Stop {
+	switch s.Action {
+	case plan.Stop:
+		return r.stopAll(ctx, engine)
+	case plan.Check:
+		return noneRuns(ctx, engine)
+	}
+	return r.startAgain(ctx, engine)
+}
+
+// stopAll stops what runs, and what was started by somebody else while that took its time: docker,
+// which keeps containers while it is restarted, would keep those as well, and its network with them.
+func (r *runner) stopAll(ctx context.Context, engine host.Containers) error {
+	for range stopRounds {
 		running, err := engine.Running(ctx)
-		if err != nil {
+		if err != nil || len(running) == 0 {
 			return err
 		}
-		ids, do = state.SortedKeys(running), engine.Stop
+		if err := r.book.resumeLater(running); err != nil {
+			return err
+		}
+		if _, err := each(ctx, state.SortedKeys(running), engine.Stop); err != nil {
+			return err
+		}
 	}
+	if err := noneRuns(ctx, engine); err != nil {
+		return fmt.Errorf("%w, however often it is stopped: stop who starts it", err)
+	}
+	return nil
+}
+
+// noneRuns fails with the names of containers that run.
+func noneRuns(ctx context.Context, engine host.Containers) error {
+	running, err := engine.Running(ctx)
+	if err != nil || len(running) == 0 {
+		return err
+	}
+	var names []string
+	for _, id := range state.SortedKeys(running) {
+		names = append(names, fmt.Sprintf("container %.12s (%s) runs by now", id, running[id].Name))
+	}
+	return errors.New(strings.Join(names, "; "))
+}
+
+// startAgain starts the containers on record. One that docker refuses again and again is left, and said
+// so: the bridge is as it is to be, and its node need not wait.
+func (r *runner) startAgain(ctx context.Context, engine host.Containers) error {
+	is := *r.book.ledger.Recreated
+	var err error
+	is.Containers, err = each(ctx, is.Containers, engine.Start)
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case err == nil:
+		is.Refused = 0
+	case is.Refused+1 < mostRefused:
+		is.Refused++
+	default:
+		is.Containers, is.Refused = nil, 0
+		err = fmt.Errorf("%w; not tried again", err)
+	}
+	r.book.ledger.Recreated, r.book.behind = &is, true
+	return err
+}
+
+// each does the same with all containers, some at a time, and returns those with which it failed.
+func each(ctx context.Context, ids []string, do func(context.Context, string) error) (failed []string, err error) {
 	errs := make([]error, len(ids))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -81,17 +147,35 @@ func (r *runner) containers(ctx context.Context, s *plan.Step) error {
 		})
 	}
 	_ = group.Wait() // none returns an error: each container is tried
-	return errors.Join(errs...)
+	for i, id := range ids {
+		if errs[i] != nil {
+			failed = append(failed, id)
+		}
+	}
+	return failed, errors.Join(errs...)
 }
 
 // recreate puts a recreation on record, so that it is finished after a crash.
 func (b *Book) recreate(r *state.Recreation) {
-	if r == nil {
-		return
-	}
-	if is := b.ledger.Recreated; is == nil || is.Done || is.Plan != r.Plan || !slices.Equal(is.Containers, r.Containers) {
+	if r != nil && !reflect.DeepEqual(b.ledger.Recreated, r) {
 		b.ledger.Recreated, b.behind = r, true
 	}
+}
+
+// resumeLater puts the containers that nobody else starts again on record before they are stopped.
+func (b *Book) resumeLater(running map[string]state.Container) error {
+	again := *b.ledger.Recreated
+	again.Containers = slices.Clone(again.Containers)
+	for _, id := range state.SortedKeys(running) {
+		if !running[id].Kubernetes && !slices.Contains(again.Containers, id) {
+			again.Containers = append(again.Containers, id)
+		}
+	}
+	if len(again.Containers) == len(b.ledger.Recreated.Containers) {
+		return nil
+	}
+	b.ledger.Recreated = &again
+	return b.save()
 }
 
 // recreated records how far the recreation has come. It is done only with the bridge as the lease has
@@ -106,19 +190,22 @@ func (r *runner) recreated(p plan.Plan) {
 		return failed
 	}
 	is := *r.book.ledger.Recreated
-	resumed := !failed(state.Ref{Kind: state.KindContainers, Name: is.Maker}) && !failed(state.Ref{Kind: state.KindUnit, Name: is.Maker})
-	if resumed {
-		is.Containers = nil
-	}
-	is.Done = resumed && !failed(state.Ref{Kind: state.KindLink, Name: is.Link})
+	is.Done = !failed(state.Ref{Kind: state.KindUnit, Name: is.Maker}) && !failed(state.Ref{Kind: state.KindLink, Name: is.Link})
 	r.book.ledger.Recreated, r.book.behind = &is, true
 }
 
-// made notes which run of docker has made the bridge.
-func (b *Book) made(unit, invocation string) {
-	if is := b.ledger.Recreated; is.UnderWay() && is.Maker == unit {
-		again := *is
-		again.Invocation = invocation
-		b.ledger.Recreated = &again
+// made notes which run of docker has made the bridge. docker leaves its network as it is beside
+// containers that ran before it: then another start may help, within bounds, for those that run now
+// may also be ones that it has started itself.
+func (r *runner) made(ctx context.Context, unit, invocation string) {
+	is := r.book.ledger.Recreated
+	if !is.UnderWay() || is.Maker != unit || r.host.Containers == nil {
+		return
 	}
+	again := *is
+	again.Starts++
+	if running, err := r.host.Containers.Running(ctx); again.Starts >= mostStarts || err == nil && len(running) == 0 {
+		again.Invocation = invocation
+	}
+	r.book.ledger.Recreated = &again
 }

@@ -65,7 +65,11 @@ func moved(t *testing.T) *hosttest.Fake {
 // manager gave it.
 func permitted(t *testing.T, f *hosttest.Fake, desired state.Host, given bool) (plan.Plan, apply.Results, error) {
 	t.Helper()
-	h := f.Host()
+	return permittedOn(f.Host(), desired, given, func() {})
+}
+
+// permittedOn is that pass on ports of a test's own; meanwhile happens between its plan and its steps.
+func permittedOn(h host.Host, desired state.Host, given bool, meanwhile func()) (plan.Plan, apply.Results, error) {
 	book, err := apply.Open(h.Store)
 	if err != nil {
 		return plan.Plan{}, nil, err
@@ -77,6 +81,7 @@ func permitted(t *testing.T, f *hosttest.Fake, desired state.Host, given bool) (
 		permit = asks.Plan
 	}
 	p := plan.NewPermitted(desired, seen, book.Ledger(), permit)
+	meanwhile()
 	results, err := apply.Apply(ctx, h, book, p, now, nil)
 	return p, results, err
 }

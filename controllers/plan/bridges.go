@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,33 +34,13 @@ func (b *builder) bridges() {
 func (b *builder) bridge(name string, want *state.Bridge) {
 	is := chain.LookAt(name, want, b.observed)
 	down := false
-	if is.LeaseErr == nil && b.settled(want.Giver) && !has(b.observed.Unknown, linkRef(name)) {
+	if is.LeaseErr == nil && !has(b.observed.Unknown, linkRef(name)) {
 		down = is.Anew() && b.takeDown(name, want, is)
-		if is.Stale && (down || !running(b.observed.Units[want.Maker])) {
+		if is.Stale && b.settled(want.Giver) && (down || !running(b.observed.Units[want.Maker])) {
 			b.rewriteOptions(want, down)
 		}
 	}
 	b.finish(name, want, is, down)
-}
-
-// finish goes on with a recreation that a crash cut off after the bridge was made, or that did not
-// help: the containers are started either way.
-func (b *builder) finish(name string, want *state.Bridge, is chain.Bridge, down bool) {
-	r := b.ledger.Recreated
-	if down || !r.UnderWay() || r.Link != name || has(b.observed.Unknown, linkRef(name)) {
-		return
-	}
-	if is.Anew() && (len(r.Containers) == 0 || !b.futile(want, r.Plan)) {
-		return
-	}
-	unfinished := *r
-	b.plan.Recreation = &unfinished
-}
-
-// futile is true if docker has made the bridge for this very plan, and it was not as it was to be.
-func (b *builder) futile(want *state.Bridge, plan string) bool {
-	last := b.ledger.Recreated
-	return last.UnderWay() && last.Plan == plan && last.Invocation != "" && last.Invocation == b.observed.Units[want.Maker].Invocation
 }
 
 // settled is true if the unit runs and is not about to be started again: what it wrote still counts
@@ -82,19 +61,21 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 		Action: Delete, Target: linkRef(name), Before: "as it is", After: is.After(), Disruption: state.Recreate,
 		Reason: fmt.Sprintf("%s (%s)", is.Fault, is.Rule), Unowned: true,
 	}
-	if maker.Activity != state.Active && (running(maker) || len(b.observed.Links[name].Ports) > 0) {
-		return false // only a docker that runs can stop its containers
+	r := b.recreation(name, want, hashOf(link))
+	if !b.settled(want.Giver) || maker.Activity == state.Activating {
+		return false
 	}
-	recreation := &state.Recreation{Link: name, Maker: want.Maker, Plan: hashOf(link)}
-	link.Blocked, link.Waits = b.obstacle(want, recreation, link.Reason)
+	if maker.Activity != state.Active && (!b.begun(r.Plan) || len(b.observed.Links[name].Ports) > 0) {
+		return false // only a docker that runs says what runs, and can stop it
+	}
+	link.Blocked, link.Waits = b.obstacle(want, r, link.Reason)
 	if link.Blocked != "" {
 		b.add(link)
 		return false
 	}
-	recreation.Containers = b.toResume()
-	b.plan.Recreation = recreation
+	b.plan.Recreation = r
 	before := b.startNeeds(want)
-	steps := append(b.stopsFor(want, "to make "+name+" anew"), link)
+	steps := append(b.stopsFor(want, r, "to make "+name+" anew"), link)
 	for _, unit := range append([]string{want.Maker}, want.Users...) {
 		steps[0].Candidates = append(steps[0].Candidates, b.reads(unit, b.desired.Units[unit])...)
 	}
@@ -123,80 +104,6 @@ func linkRef(name string) state.Ref { return state.Ref{Kind: state.KindLink, Nam
 func hashOf(s Step) string {
 	const digits = 32
 	return state.Hash([]byte(fmt.Sprintf("%s %s: %s", s.Action, s.Target, s.After)))[:digits]
-}
-
-// obstacle is why the bridge is left as it is for now. Running containers are stopped with a permit
-// only, also when the API is away: the kubelet could not start them again without it.
-func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason string) (blocked string, waits bool) {
-	if why, unknown := b.observed.Unknown[state.Ref{Kind: state.KindContainers, Name: want.Maker}]; unknown {
-		return "which containers run is unknown: " + why, false
-	}
-	for _, name := range append([]string{want.Maker}, want.Users...) {
-		if seen := b.observed.Units[name]; running(seen) {
-			awaits, _ := b.awaits(b.desired.Units[name])
-			if why := cmp.Or(b.unitBlocked(name, seen), awaits); why != "" {
-				return name + " could not be started again: " + why, false
-			}
-		}
-	}
-	if b.futile(want, r.Plan) {
-		return fmt.Sprintf("%s was started for this very lease and made it so: journalctl -u %s says why; another --bip or bridge on its command line would do it (SB015)", want.Maker, want.Maker), false
-	}
-	if len(b.observed.Containers) == 0 {
-		return "", false
-	}
-	stops := Count(len(b.observed.Containers), "container")
-	b.plan.Asks = &Ask{
-		Plan: r.Plan, Disruption: state.Recreate,
-		Message: fmt.Sprintf("%s: %s; making it anew stops %s", r.Link, reason, stops),
-	}
-	if b.permit == r.Plan || b.ledger.Recreated.UnderWay() {
-		return "", false
-	}
-	return fmt.Sprintf("it waits for the manager's permit %s, since it stops %s", r.Plan, stops), true
-}
-
-// stopsFor are steps for the units and containers that end first: who starts containers, the containers, docker's
-// socket, which would start it again, and docker.
-func (b *builder) stopsFor(want *state.Bridge, reason string) []Step {
-	var steps []Step
-	unit := func(name string) {
-		seen := b.observed.Units[name]
-		if !running(seen) {
-			return
-		}
-		b.stopped[name] = "stopped " + reason
-		steps = append(steps, Step{
-			Action: Stop, Target: state.Ref{Kind: state.KindUnit, Name: name}, Before: string(seen.Activity), After: string(state.Inactive),
-			Reason: reason, Disruption: state.Restart,
-		})
-	}
-	for _, name := range want.Users {
-		unit(name)
-	}
-	if n := len(b.observed.Containers); n > 0 {
-		steps = append(steps, Step{
-			Action: Stop, Target: state.Ref{Kind: state.KindContainers, Name: want.Maker}, Before: Count(n, "container"), After: "stopped",
-			Reason: reason, Disruption: state.Recreate, Unowned: true,
-		})
-	}
-	unit(want.Socket)
-	unit(want.Maker)
-	return steps
-}
-
-// toResume are containers that are stopped and that nobody else starts again.
-func (b *builder) toResume() []string {
-	var ids []string
-	if r := b.ledger.Recreated; r.UnderWay() {
-		ids = slices.Clone(r.Containers)
-	}
-	for _, id := range state.SortedKeys(b.observed.Containers) {
-		if !b.observed.Containers[id].Kubernetes && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // rewriteOptions runs docker-opts again, which has ended long ago. docker does not run then, so it is

@@ -15,6 +15,7 @@ const (
 	subnetEnv  = "/run/flannel/subnet.env"
 	optionsEnv = "/run/seedbed/docker-opts.env"
 	newLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.60.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+	toNewLease = "bcb30b9712eb1667dd1cf8334d1c15c5" // the plan's hash
 	oldLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.38.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
 )
 
@@ -72,7 +73,7 @@ func TestPlanOfABridge(t *testing.T) {
 		{"bridge-no-lease", "without a lease nobody knows what docker0 is to be", "", func(_, o *state.Host, _ *state.Ledger) {
 			delete(o.Files, subnetEnv)
 		}},
-		{"bridge-recreate", "without containers docker0 is made anew at once", "", func(_, o *state.Host, _ *state.Ledger) {
+		{"bridge-recreate", "without containers docker0 is made anew at once, unless one has come since", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)
 		}},
 		{"bridge-waits", "running containers are stopped with a permit only; what does not concern docker0 goes on", "", func(d, o *state.Host, _ *state.Ledger) {
@@ -103,7 +104,7 @@ func TestPlanOfABridge(t *testing.T) {
 			o.Files[subnetEnv] = seen(newLease)
 			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Activating}
 		}},
-		{"bridge-docker-failed", "a docker that failed on an old bridge gets a new one", "", func(_, o *state.Host, _ *state.Ledger) {
+		{"bridge-docker-failed", "a docker that failed is started before anything: only then is known what runs on the host's network", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)
 			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
 			o.Units["docker.socket"] = state.Unit{Activity: state.Failed}
@@ -131,7 +132,32 @@ func TestPlanOfABridge(t *testing.T) {
 			o.Files[subnetEnv] = seen(newLease)
 			withPods(o)
 			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive, Invocation: kubelet + "-run1"}
-			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "p", Containers: []string{web}}
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease, Permitted: true, Containers: []string{web}}
+		}},
+		{"bridge-killed-before-delete", "a docker that was stopped for it makes docker0 anew: before docker 26 one that is there keeps its MTU", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			for _, name := range []string{docker, kubelet, "docker.socket"} {
+				o.Units[name] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive, Invocation: name + "-run1"}
+			}
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease, Permitted: true}
+		}},
+		{"bridge-other-under-way", "a lease that moves again asks again, whatever is under way", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "another", Permitted: true, Containers: []string{web}}
+		}},
+		{"bridge-begun-without-permit", "what began while no container ran stops none that has come since", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease}
+		}},
+		{"bridge-made-wrong", "what docker made of it with a permit needs another, once somebody else has started docker", "", func(_, o *state.Host, l *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease, Permitted: true, Invocation: "another run"}
+		}},
+		{"bridge-container-left", "a container that did not start at first is tried again, with docker0 as it is to be", "", func(_, _ *state.Host, l *state.Ledger) {
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease, Permitted: true, Containers: []string{web}, Refused: 1, Done: true}
 		}},
 		{"bridge-first-kubelet", "a kubelet that does not run yet starts no pod on the wrong docker0", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)

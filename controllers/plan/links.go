@@ -115,7 +115,7 @@ func (b *builder) resume() {
 		return
 	}
 	b.add(Step{
-		Action: Start, Target: state.Ref{Kind: state.KindContainers, Name: r.Maker}, Before: "stopped", After: Count(len(r.Containers), "container") + " running",
-		Reason: "stopped to make " + r.Link + " anew", Containers: r.Containers, Unowned: true,
+		Action: Start, Target: containersRef(r.Maker), Before: "stopped", After: Count(len(r.Containers), "container") + " running",
+		Reason: "stopped to make " + r.Link + " anew", Unowned: true,
 	}, state.Ref{Kind: state.KindUnit, Name: r.Maker})
 }

@@ -76,8 +76,6 @@ type Step struct {
 	Invocation string `json:"-"`
 	// Bridge to check.
 	Bridge *state.Bridge `json:"-"`
-	// Containers to start, by ID.
-	Containers []string `json:"-"`
 	// Unowned is true for steps that leave nothing to put back.
 	Unowned bool `json:"-"`
 	// Candidates are files that must pass their checks before the step is taken.

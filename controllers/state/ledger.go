@@ -95,13 +95,19 @@ type Recreation struct {
 	// Link is the bridge's name, and Maker the unit that makes it.
 	Link  string `json:"link"`
 	Maker string `json:"maker"`
-	// Plan is the hash that was permitted.
-	Plan string `json:"plan"`
-	// Containers that were stopped and that nobody else starts again, by ID.
+	// Plan is the hash of what is done, and Permitted is true if it had the manager's permit: containers
+	// may be stopped for it.
+	Plan      string `json:"plan"`
+	Permitted bool   `json:"permitted,omitempty"`
+	// Containers that were stopped, that nobody else starts again and that do not run yet, by ID;
+	// Refused is how often in a row some of them could not be started.
 	Containers []string `json:"containers,omitempty"`
-	// Invocation is the run of Maker that has made it; empty until then.
+	Refused    int      `json:"refused,omitempty"`
+	// Invocation is the run of Maker that has made it, after Starts starts; empty until then. One beside
+	// which containers ran from the start has not made it.
 	Invocation string `json:"invocation,omitempty"`
-	// Done is set once the bridge is as the lease has it.
+	Starts     int    `json:"starts,omitempty"`
+	// Done is set once the bridge is as the lease has it; containers may still have to be started.
 	Done bool `json:"done,omitempty"`
 }
 

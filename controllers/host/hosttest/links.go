@@ -19,6 +19,8 @@ var (
 type container struct {
 	state.Container
 	running bool
+	// revived is how often somebody starts it again at once when it is stopped.
+	revived int
 	// port is its link on docker0.
 	port string
 	mtu  int
@@ -51,6 +53,13 @@ func (f *Fake) RunContainer(id string, c state.Container) {
 	defer f.mu.Unlock()
 	w := f.world
 	w.containers[id] = &container{Container: c, running: true, port: "veth" + id[:6], mtu: w.links[docker0].MTU}
+}
+
+// ReviveContainer makes somebody start a container again as soon as it was stopped, so many times.
+func (f *Fake) ReviveContainer(id string, times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.containers[id].revived = times
 }
 
 // Running lists the IDs of the containers that run, sorted.
@@ -186,7 +195,8 @@ func (p fakeContainers) do(op, id string, run bool) error {
 			return errNoDocker
 		}
 		if c := w.containers[id]; c != nil {
-			c.running, c.mtu = run, w.links[docker0].MTU
+			c.running, c.mtu = run || c.revived > 0, w.links[docker0].MTU
+			c.revived = max(c.revived-1, 0)
 		}
 		return nil
 	})

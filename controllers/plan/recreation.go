@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"seedbed.dev/seedbed/controllers/chain"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// recreation is what goes on record of the plan.
+func (b *builder) recreation(name string, want *state.Bridge, plan string) *state.Recreation {
+	r := &state.Recreation{Link: name, Maker: want.Maker, Plan: plan, Permitted: b.permit == plan, Containers: b.toResume()}
+	if b.begun(plan) {
+		r.Permitted, r.Starts = r.Permitted || b.ledger.Recreated.Permitted, b.ledger.Recreated.Starts
+	}
+	return r
+}
+
+// begun is true if steps of this very plan may have been taken, and docker has not made the bridge yet.
+func (b *builder) begun(plan string) bool {
+	last := b.ledger.Recreated
+	return last.UnderWay() && last.Plan == plan && last.Invocation == ""
+}
+
+// futile is true if docker has made the bridge for this very plan, and it was not as it was to be.
+func (b *builder) futile(want *state.Bridge, plan string) bool {
+	last := b.ledger.Recreated
+	return last.UnderWay() && last.Plan == plan && last.Invocation != "" && last.Invocation == b.observed.Units[want.Maker].Invocation
+}
+
+// finish goes on with a recreation that a crash cut off after the bridge was made, or that did not
+// help, and with containers that did not start at the first try: they are started either way.
+func (b *builder) finish(name string, want *state.Bridge, is chain.Bridge, down bool) {
+	r := b.ledger.Recreated
+	if down || r == nil || r.Link != name || has(b.observed.Unknown, linkRef(name)) {
+		return
+	}
+	if r.Done && len(r.Containers) == 0 || !r.Done && is.Anew() && (len(r.Containers) == 0 || !b.futile(want, r.Plan)) {
+		return
+	}
+	unfinished := *r
+	b.plan.Recreation = &unfinished
+}
+
+// ask asks for a permit.
+func (b *builder) ask(r *state.Recreation, reason string) {
+	b.plan.Asks = &Ask{
+		Plan: r.Plan, Disruption: state.Recreate,
+		Message: fmt.Sprintf("%s: %s; making it anew stops %s", r.Link, reason, Count(len(b.observed.Containers), "container")),
+	}
+}
+
+func containersRef(engine string) state.Ref {
+	return state.Ref{Kind: state.KindContainers, Name: engine}
+}
+
+// obstacle is why the bridge is left as it is for now. Running containers are stopped with a permit
+// only, also when the API is away: the kubelet could not start them again without it.
+func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason string) (blocked string, waits bool) {
+	if why, unknown := b.observed.Unknown[containersRef(want.Maker)]; unknown {
+		return "which containers run is unknown: " + why, false
+	}
+	if why := b.unstartable(want); why != "" {
+		return why, false
+	}
+	if b.futile(want, r.Plan) {
+		return fmt.Sprintf("%s was started for this very lease and made it so: journalctl -u %s says why; another --bip or bridge on its command line would do it (SB015), or a container that somebody starts while it stops", want.Maker, want.Maker), false
+	}
+	if len(b.observed.Containers) == 0 {
+		return "", false
+	}
+	b.ask(r, reason)
+	if r.Permitted {
+		return "", false
+	}
+	return fmt.Sprintf("it waits for the manager's permit %s, since it stops %s", r.Plan, Count(len(b.observed.Containers), "container")), true
+}
+
+// unstartable says which unit would not start again once it was stopped.
+func (b *builder) unstartable(want *state.Bridge) string {
+	for _, name := range append([]string{want.Maker}, want.Users...) {
+		seen := b.observed.Units[name]
+		if !running(seen) {
+			continue
+		}
+		awaits, _ := b.awaits(b.desired.Units[name])
+		if why := cmp.Or(b.unitBlocked(name, seen), awaits); why != "" {
+			return name + " could not be started again: " + why
+		}
+	}
+	return ""
+}
+
+// stopsFor are steps for the units and containers that end first: who starts containers, the containers, docker's
+// socket, which would start it again, and docker. Without a permit nothing is stopped if by then a
+// container runs; with one, those that have come since are stopped as well.
+func (b *builder) stopsFor(want *state.Bridge, r *state.Recreation, reason string) []Step {
+	var steps []Step
+	unit := func(name string) {
+		seen := b.observed.Units[name]
+		if !running(seen) {
+			return
+		}
+		b.stopped[name] = "stopped " + reason
+		steps = append(steps, Step{
+			Action: Stop, Target: state.Ref{Kind: state.KindUnit, Name: name}, Before: string(seen.Activity), After: string(state.Inactive),
+			Reason: reason, Disruption: state.Restart,
+		})
+	}
+	runs, n := running(b.observed.Units[want.Maker]), len(b.observed.Containers)
+	if runs && !r.Permitted {
+		steps = append(steps, Step{
+			Action: Check, Target: containersRef(want.Maker), After: "none", Reason: "none may run without a permit", Unowned: true,
+		})
+	}
+	for _, name := range want.Users {
+		unit(name)
+	}
+	if runs {
+		stop := Step{
+			Action: Stop, Target: containersRef(want.Maker), Before: Count(n, "container"), After: "stopped", Reason: reason, Unowned: true,
+		}
+		if n > 0 {
+			stop.Disruption = state.Recreate
+		}
+		steps = append(steps, stop)
+	}
+	unit(want.Socket)
+	unit(want.Maker)
+	return steps
+}
+
+// toResume are containers that are stopped and that nobody else starts again.
+func (b *builder) toResume() []string {
+	var ids []string
+	if r := b.ledger.Recreated; r != nil {
+		ids = slices.Clone(r.Containers)
+	}
+	for _, id := range state.SortedKeys(b.observed.Containers) {
+		if !b.observed.Containers[id].Kubernetes && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
