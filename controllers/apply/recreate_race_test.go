@@ -217,3 +217,13 @@ func TestAContainerThatCannotStartAgainKeepsNobodyWaiting(t *testing.T) {
 		t.Errorf("the node still has work to do:\n%s", p)
 	}
 }
+
+func TestANodeGoesOnAskingWhileFlannelRestarts(t *testing.T) {
+	f := moved(t)
+	before, _, _ := permitted(t, f, chained(), false)
+	f.SetUnit(flanneld, state.Unit{Enablement: state.Enabled, Activity: state.Activating})
+	meanwhile, _, err := permitted(t, f, chained(), false)
+	if diff := cmp.Diff(before.Asks, meanwhile.Asks); diff != "" || err != nil || before.Asks == nil {
+		t.Errorf("the question changed (-before +meanwhile), %v:\n%s", err, diff)
+	}
+}

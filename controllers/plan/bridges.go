@@ -35,7 +35,7 @@ func (b *builder) bridge(name string, want *state.Bridge) {
 	is := chain.LookAt(name, want, b.observed)
 	down := false
 	if is.LeaseErr == nil && !has(b.observed.Unknown, linkRef(name)) {
-		down = is.Anew() && b.takeDown(name, want, is)
+		down = is.Fault != "" && b.takeDown(name, want, is)
 		if is.Stale && b.settled(want.Giver) && (down || !running(b.observed.Units[want.Maker])) {
 			b.rewriteOptions(want, down)
 		}
@@ -56,6 +56,9 @@ func (b *builder) settled(name string) bool {
 
 // takeDown adds the steps that end with the bridge deleted, and says whether they will be taken.
 func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) bool {
+	if !has(b.desired.Units, want.Giver) {
+		return false
+	}
 	maker := b.observed.Units[want.Maker]
 	link := Step{
 		Action: Delete, Target: linkRef(name), Before: "as it is", After: is.After(), Disruption: state.Recreate,
@@ -63,6 +66,7 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 	}
 	r := b.recreation(name, want, hashOf(link))
 	if !b.settled(want.Giver) || maker.Activity == state.Activating {
+		b.ask(r, link.Reason)
 		return false
 	}
 	if maker.Activity != state.Active && (!b.begun(r.Plan) || len(b.observed.Links[name].Ports) > 0) {

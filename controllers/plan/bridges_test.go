@@ -159,6 +159,27 @@ func TestPlanOfABridge(t *testing.T) {
 		{"bridge-container-left", "a container that did not start at first is tried again, with docker0 as it is to be", "", func(_, _ *state.Host, l *state.Ledger) {
 			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNewLease, Permitted: true, Containers: []string{web}, Refused: 1, Done: true}
 		}},
+		{"bridge-busy", "apt that is at work passes: the node waits, and goes on asking", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Busy = "apt-get (pid 7) holds its lock"
+		}},
+		{"bridge-flannel-restarts", "a flanneld that starts passes: the node goes on asking", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Activating}
+		}},
+		{"bridge-docker-restarts", "a docker that starts passes: the node goes on asking", "", func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Containers = map[string]state.Container{}
+			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Activating}
+		}},
+		{"bridge-user-masked", "a kubelet that could not be started again does not pass: nobody is asked", permit, func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units[kubelet] = state.Unit{Enablement: state.Masked, Activity: state.Active}
+		}},
 		{"bridge-first-kubelet", "a kubelet that does not run yet starts no pod on the wrong docker0", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)
 			withPods(o)

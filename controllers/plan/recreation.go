@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -44,11 +43,19 @@ func (b *builder) finish(name string, want *state.Bridge, is chain.Bridge, down 
 	b.plan.Recreation = &unfinished
 }
 
-// ask asks for a permit.
+// ask asks for a permit if containers run, or may run. It asks also while something that passes is in
+// the way: a question that is taken back ends the drain that has begun for it.
 func (b *builder) ask(r *state.Recreation, reason string) {
+	stops := Count(len(b.observed.Containers), "container")
+	if len(b.observed.Containers) == 0 {
+		if !has(b.observed.Unknown, containersRef(r.Maker)) && b.observed.Units[r.Maker].Activity != state.Activating {
+			return
+		}
+		stops = "the containers that run"
+	}
 	b.plan.Asks = &Ask{
 		Plan: r.Plan, Disruption: state.Recreate,
-		Message: fmt.Sprintf("%s: %s; making it anew stops %s", r.Link, reason, Count(len(b.observed.Containers), "container")),
+		Message: fmt.Sprintf("%s: %s; making it anew stops %s", r.Link, reason, stops),
 	}
 }
 
@@ -60,10 +67,14 @@ func containersRef(engine string) state.Ref {
 // only, also when the API is away: the kubelet could not start them again without it.
 func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason string) (blocked string, waits bool) {
 	if why, unknown := b.observed.Unknown[containersRef(want.Maker)]; unknown {
+		b.ask(r, reason)
 		return "which containers run is unknown: " + why, false
 	}
-	if why := b.unstartable(want); why != "" {
-		return why, false
+	if why, passes := b.unstartable(want); why != "" {
+		if passes {
+			b.ask(r, reason)
+		}
+		return why, passes
 	}
 	if b.futile(want, r.Plan) {
 		return fmt.Sprintf("%s was started for this very lease and made it so: journalctl -u %s says why; another --bip or bridge on its command line would do it (SB015), or a container that somebody starts while it stops", want.Maker, want.Maker), false
@@ -78,19 +89,22 @@ func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason strin
 	return fmt.Sprintf("it waits for the manager's permit %s, since it stops %s", r.Plan, Count(len(b.observed.Containers), "container")), true
 }
 
-// unstartable says which unit would not start again once it was stopped.
-func (b *builder) unstartable(want *state.Bridge) string {
+// unstartable says which unit would not start again once it was stopped, and whether that passes.
+func (b *builder) unstartable(want *state.Bridge) (blocked string, passes bool) {
 	for _, name := range append([]string{want.Maker}, want.Users...) {
 		seen := b.observed.Units[name]
 		if !running(seen) {
 			continue
 		}
-		awaits, _ := b.awaits(b.desired.Units[name])
-		if why := cmp.Or(b.unitBlocked(name, seen), awaits); why != "" {
-			return name + " could not be started again: " + why
+		why, passes := b.unitBlocked(name, seen), b.busyWith(name)
+		if why == "" {
+			why, passes = b.awaits(b.desired.Units[name])
+		}
+		if why != "" {
+			return name + " could not be started again: " + why, passes
 		}
 	}
-	return ""
+	return "", false
 }
 
 // stopsFor are steps for the units and containers that end first: who starts containers, the containers, docker's
