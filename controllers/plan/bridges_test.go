@@ -180,6 +180,11 @@ func TestPlanOfABridge(t *testing.T) {
 			withPods(o)
 			o.Units[kubelet] = state.Unit{Enablement: state.Masked, Activity: state.Active}
 		}},
+		{"bridge-socket-masked", "a docker whose socket is masked would not start again", permit, func(_, o *state.Host, _ *state.Ledger) {
+			o.Files[subnetEnv] = seen(newLease)
+			withPods(o)
+			o.Units["docker.socket"] = state.Unit{Enablement: state.Masked, Activity: state.Active}
+		}},
 		{"bridge-first-kubelet", "a kubelet that does not run yet starts no pod on the wrong docker0", "", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[subnetEnv] = seen(newLease)
 			withPods(o)

@@ -91,6 +91,9 @@ func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason strin
 
 // unstartable says which unit would not start again once it was stopped, and whether that passes.
 func (b *builder) unstartable(want *state.Bridge) (blocked string, passes bool) {
+	if b.observed.Units[want.Socket].Enablement == state.Masked && !has(b.desired.Files, state.UnitFolder+want.Maker) {
+		return fmt.Sprintf("%s could not be started again: a package's unit needs %s, which is masked: run systemctl unmask %s", want.Maker, want.Socket, want.Socket), false
+	}
 	for _, name := range append([]string{want.Maker}, want.Users...) {
 		seen := b.observed.Units[name]
 		if !running(seen) {
