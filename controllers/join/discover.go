@@ -68,12 +68,8 @@ func (n *Node) discover(ctx context.Context, r Request) ([]byte, error) {
 }
 
 func wrongHash(r Request, offered []*x509.Certificate) error {
-	var hashes []string
-	for _, c := range offered {
-		hashes = append(hashes, HashOf(c))
-	}
 	return problemf("compare it with what `seedbed seed token create` prints; if it is the same, somebody stands between this host and the seed",
-		"%s has an authority with hash %s, not the one given with --ca-cert-hash", r.Server, strings.Join(hashes, " and "))
+		"%s has an authority with hash %s, not the one given with --ca-cert-hash", r.Server, strings.Join(hashesOf(offered), " and "))
 }
 
 // checkClock compares this host's clock with the server's. It is no check of the server, whose time

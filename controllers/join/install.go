@@ -3,9 +3,12 @@ package join
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+
+	"k8s.io/client-go/util/cert"
 
 	"seedbed.dev/seedbed/controllers/credentials"
 	"seedbed.dev/seedbed/controllers/host"
@@ -19,6 +22,11 @@ const unitPath = resolve.UnitFolder + "/" + resolve.UnitAgent
 // install writes the record first, then the program, the credentials and the unit.
 func (j *joining) install(ctx context.Context, authority []byte) (record, error) {
 	next := record{Server: j.request.Server, Node: j.request.Node}
+	certs, err := cert.ParseCertsPEM(authority)
+	if err != nil {
+		return next, fmt.Errorf("the cluster's authority: %w", err)
+	}
+	next.Authorities = hashesOf(certs)
 	if j.old != nil {
 		next.Program, next.KubeletHadIdentity = j.old.Program, j.old.KubeletHadIdentity
 	} else {

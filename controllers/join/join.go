@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"k8s.io/client-go/util/cert"
+	"strings"
 
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/resolve"
@@ -42,19 +41,18 @@ func (n *Node) Join(ctx context.Context, r Request) error {
 // joined is true when there is nothing left to do; an error when the host belongs to somebody else.
 // A join that was cut off while its agent went on has joined, but for the agent's first report.
 func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error) {
-	if old == nil || old.Kept {
+	switch {
+	case old == nil:
 		return false, nil
+	case old.Kept:
+		return false, old.belongs(r)
 	}
 	works, err := n.agentWorks(ctx, old.Node)
 	if err != nil || (!old.Joined && !works) {
 		return false, err
 	}
-	if old.Server != r.Server || old.Node != r.Node {
-		return false, problemf("run `seedbed leave` first", "this host has already joined %s as node %s", old.Server, old.Node)
-	}
-	if certs, err := cert.ParseCertsPEM(authorityOf(n.Host.Files)); err == nil && len(r.pins.believed(certs)) == 0 {
-		return false, problemf("run `seedbed leave` first, or compare the hash with what `seedbed seed token create` prints",
-			"this host has already joined a cluster at %s with hash %s, not the one given", r.Server, HashOf(certs[0]))
+	if err := old.belongs(r); err != nil {
+		return false, err
 	}
 	if !works {
 		return false, nil
@@ -64,6 +62,24 @@ func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error)
 	}
 	n.Say("already joined: this is node %s of %s; nothing was changed", r.Node, r.Server)
 	return true, nil
+}
+
+// belongs is nil for a request of the cluster and the name that the host has already: what it runs has
+// credentials of these.
+func (r *record) belongs(to Request) error {
+	const cure = "run `seedbed leave` first"
+	how := "has already joined"
+	if r.Kept {
+		how = "was left with --keep, and still runs what it got from"
+	}
+	if r.Server != to.Server || r.Node != to.Node {
+		return problemf(cure, "this host %s %s as node %s", how, r.Server, r.Node)
+	}
+	if len(r.Authorities) > 0 && !slices.ContainsFunc(r.Authorities, func(hash string) bool { return slices.Contains(to.pins, hash) }) {
+		return problemf(cure+", or compare the hash with what `seedbed seed token create` prints",
+			"this host %s a cluster at %s with hash %s, not the one given", how, r.Server, strings.Join(r.Authorities, " and "))
+	}
+	return nil
 }
 
 // agentWorks says whether the agent runs, will run after a boot, and can talk to its API server.

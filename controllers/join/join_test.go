@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -90,22 +91,31 @@ func TestJoinAgainChangesNothingAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestJoinedHostBelongsToOneClusterUnderOneName(t *testing.T) {
+func TestHostBelongsToOneClusterUnderOneNameWhileItHasItsCredentials(t *testing.T) {
 	for name, change := range map[string]func(*Request){
 		"OtherURL":  func(r *Request) { r.Server = "https://10.0.0.1:6443" },
 		"OtherName": func(r *Request) { r.Node = "node-b" },
 		"OtherHash": func(r *Request) { r.pins = pins{goodHash} },
 	} {
-		t.Run(name, func(t *testing.T) {
-			f, s, n, _ := joinedHost(t)
-			f.ForgetJournal()
-			r := s.request(t)
-			change(&r)
-			err := n.Join(t.Context(), r)
-			if err == nil || !strings.Contains(err.Error(), "already joined") || !strings.Contains(err.Error(), "seedbed leave") || f.Changes() != 0 {
-				t.Errorf("got %v, changes %v", err, f.Journal())
-			}
-		})
+		for _, kept := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,kept=%v", name, kept), func(t *testing.T) {
+				f, s, n, _ := joinedHost(t)
+				if kept {
+					if err := n.Leave(t.Context(), LeaveOptions{Keep: true}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f.ForgetJournal()
+				r := s.request(t)
+				change(&r)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // one that is let in waits for ever
+				defer cancel()
+				err := n.Join(ctx, r)
+				if err == nil || !strings.Contains(err.Error(), "this host") || !strings.Contains(err.Error(), "seedbed leave") || f.Changes() != 0 {
+					t.Errorf("got %v, changes %v", err, f.Journal())
+				}
+			})
+		}
 	}
 }
 

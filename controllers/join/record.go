@@ -26,6 +26,8 @@ type record struct {
 	// Server and Node are those of the request.
 	Server string `json:"server"`
 	Node   string `json:"node"`
+	// Authorities are the hashes of the cluster's, as in Request.
+	Authorities []string `json:"authorities,omitempty"`
 	// Joined is true once the agent has reported. A join without it was cut off, unless it was Kept.
 	Joined bool `json:"joined"`
 	// Kept is true when the node has left and the host was left as it was.

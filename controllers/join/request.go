@@ -108,6 +108,14 @@ func HashOf(cert *x509.Certificate) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
+func hashesOf(certs []*x509.Certificate) []string {
+	var hashes []string
+	for _, c := range certs {
+		hashes = append(hashes, HashOf(c))
+	}
+	return hashes
+}
+
 // believed are those of the certificates that are pinned.
 func (p pins) believed(certs []*x509.Certificate) []*x509.Certificate {
 	var list []*x509.Certificate
