@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/host/linux"
 	"seedbed.dev/seedbed/controllers/seed"
 )
 
@@ -42,6 +45,13 @@ By default it listens on loopback only, which is enough to try Seedbed out; node
   seedbed seed token create --labels role=worker --addresses 10.64.3.0/26 --data-dir ./seed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			agents, err := linux.HoldsState(o.DataDir)
+			if err != nil {
+				return err
+			}
+			if agents {
+				return fmt.Errorf("--data-dir %s: is where this machine's agent has its state, which leaving removes: choose a folder of its own; example: %s", o.DataDir, defaultSeedDir)
+			}
 			return seed.Run(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}

@@ -27,6 +27,7 @@ func TestSeedRefusesWhatItCannotDoOnOneLine(t *testing.T) {
 			[]string{"seed", "--data-dir", filepath.Join(empty, "data"), "--components", empty},
 			"component " + filepath.Join(empty, "etcd") + ": no such file or directory: run hack/components.sh",
 		},
+		{"the agent's folder", []string{"seed", "--data-dir", "/var/lib/seedbed/", "--components", empty}, "is where this machine's agent has its state"},
 		{"a bad address", []string{"seed", "--bind-address", "eth0"}, `--bind-address "eth0": not an IP address of a machine`},
 		{"all addresses", []string{"seed", "--bind-address", "0.0.0.0"}, "needs --advertise-address"},
 		{"a bad range", []string{"seed", "--service-cluster-ip-range", "10.254.0.1/16"}, "has host bits: write 10.254.0.0/16"},

@@ -138,8 +138,12 @@ func (d *dataDir) close() {
 }
 
 // shutOthersOut makes every folder below root 0700 and every file 0600, whatever a copy or a restored
-// backup left behind (SB020).
+// backup left behind (SB020). root may be a symbolic link, which WalkDir does not follow.
 func shutOthersOut(root string) error {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err

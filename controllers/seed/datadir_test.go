@@ -102,7 +102,22 @@ func TestWhatAFirstStartThatEndedEarlyLeavesIsTakenOver(t *testing.T) {
 }
 
 func TestSB020EverybodyElseIsShutOut(t *testing.T) {
-	root := filepath.Join(t.TempDir(), "data")
+	t.Run("Folder", func(t *testing.T) {
+		root := filepath.Join(t.TempDir(), "data")
+		everybodyElseIsShutOut(t, root, root)
+	})
+	t.Run("LinkToARestoredBackup", func(t *testing.T) {
+		root := filepath.Join(t.TempDir(), "data")
+		link := filepath.Join(filepath.Dir(root), "link")
+		if err := os.Symlink(root, link); err != nil {
+			t.Fatal(err)
+		}
+		everybodyElseIsShutOut(t, root, link)
+	})
+}
+
+func everybodyElseIsShutOut(t *testing.T, root, dataDir string) {
+	t.Helper()
 	mustOpen(t, root).close()
 	// As a copy by another tool may leave it.
 	for _, name := range []string{"pki/ca.key", "admin.kubeconfig", "nodes/node-a.kubeconfig", "etcd/member/snap/db", "logs/etcd.log"} {
@@ -116,7 +131,7 @@ func TestSB020EverybodyElseIsShutOut(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
 	}
-	mustOpen(t, root)
+	mustOpen(t, dataDir)
 	for path, mode := range tree(t, root) {
 		if mode != "-rw-------" && mode != "drwx------" && !strings.HasPrefix(mode, "L") {
 			t.Errorf("%s: %s", path, mode)

@@ -9,8 +9,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"seedbed.dev/seedbed/controllers/resolve"
 )
 
 // Membership is what joining and leaving a cluster needs of the machine this process runs on, beside
@@ -28,7 +31,47 @@ func (Membership) Check() error {
 	if _, err := os.Stat(systemdFolder); err != nil {
 		return fmt.Errorf("this system is not run by systemd (%s: %w), which Seedbed needs: use a host that is, not a container", systemdFolder, cause(err))
 	}
-	return nil
+	return checkState(StateDir)
+}
+
+// seedMark is in a seed's data dir (seed.Layout.VersionFile).
+const seedMark = "VERSION"
+
+// checkState refuses to share the folder with a seed: both keep keys in pki.
+func checkState(folder string) error {
+	_, err := os.Lstat(path.Join(folder, seedMark))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return fmt.Errorf("%s is the data dir of a seed, and the agent's state has to be there: stop the seed, copy the folder elsewhere, start the seed there with --data-dir, and remove %s",
+		folder, path.Join(folder, seedMark))
+}
+
+// HoldsState says whether a folder, by whatever path, is one that RemoveState empties.
+func HoldsState(dir string) (bool, error) { return holdsState(StateDir, dir) }
+
+func holdsState(state, dir string) (bool, error) {
+	own, err := realPath(state)
+	if err != nil {
+		return false, err
+	}
+	asked, err := realPath(dir)
+	return asked == own || path.Dir(asked) == own && slices.Contains(stateFolders, path.Base(asked)), err
+}
+
+// realPath is also for what does not exist yet.
+func realPath(p string) (string, error) {
+	if target, err := filepath.EvalSymlinks(p); err == nil {
+		p = target
+	}
+	p, err := filepath.Abs(p)
+	if err != nil {
+		return "", fmt.Errorf("folder %s: %w", p, err)
+	}
+	return p, nil
 }
 
 // Lock takes the lock of the machine's agent.
@@ -181,7 +224,13 @@ func (Membership) RemoveMatching(pattern string) error {
 
 // stateFolders are the agent's below StateDir. Folders of other names are somebody else's: the seed
 // keeps its own there unless it is told otherwise, and a seed's machine may be a node, too.
-var stateFolders = []string{"pki", "priors"}
+var stateFolders = []string{clientPKI, "priors"}
+
+var (
+	clientPKI = path.Base(resolve.PathClientPKI)
+	// clientKeys are the agent's below clientPKI. Another's key that somebody put beside them stays.
+	clientKeys = []string{path.Base(resolve.PathAgentClient), path.Base(resolve.PathFlannelClient), path.Base(resolve.PathKubeProxyClient)}
+)
 
 // RemoveState removes the agent's state from StateDir but for keep.
 func (Membership) RemoveState(keep ...string) error { return removeState(StateDir, keep) }
@@ -191,17 +240,33 @@ func removeState(folder string, keep []string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("state: %w", err)
-	}
 	var errs []error
 	for _, entry := range entries {
-		if !slices.Contains(keep, entry.Name()) && (!entry.IsDir() || slices.Contains(stateFolders, entry.Name())) {
-			errs = append(errs, os.RemoveAll(path.Join(folder, entry.Name())))
+		name := path.Join(folder, entry.Name())
+		switch {
+		case slices.Contains(keep, entry.Name()), entry.IsDir() && !slices.Contains(stateFolders, entry.Name()):
+		case entry.IsDir() && entry.Name() == clientPKI:
+			errs = append(errs, removeKeys(name))
+		default:
+			errs = append(errs, os.RemoveAll(name))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
+}
+
+func removeKeys(folder string) error {
+	entries, err := os.ReadDir(folder)
+	errs := []error{err}
+	for _, entry := range entries {
+		if slices.Contains(clientKeys, entry.Name()) || strings.HasPrefix(entry.Name(), tempPrefix) {
+			errs = append(errs, os.Remove(path.Join(folder, entry.Name())))
+		}
+	}
+	if err := os.Remove(folder); !errors.Is(err, unix.ENOTEMPTY) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

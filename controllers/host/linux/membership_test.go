@@ -111,7 +111,7 @@ func TestStateIsRemovedButForWhatIsKept(t *testing.T) {
 	if err := removeState(dir, nil); err != nil {
 		t.Errorf("state that is not there: %v", err)
 	}
-	for _, name := range []string{"ledger.json", "priors/a", "pki/agent.pem", "assignment.json", "seed/etcd/member"} {
+	for _, name := range []string{"ledger.json", "priors/a", "pki/agent-client-current.pem", "pki/.seedbed-tmp-0123", "assignment.json", "seed/etcd/member"} {
 		writeFile(t, filepath.Join(dir, name), "x", 0o600)
 	}
 	if err := removeState(dir, []string{"ledger.json", "priors"}); err != nil {
@@ -124,6 +124,44 @@ func TestStateIsRemovedButForWhatIsKept(t *testing.T) {
 	}
 	if err != nil || !slices.Equal(left, []string{"ledger.json", "priors", "seed"}) {
 		t.Errorf("left are %v, %v; want what is kept, and the data of a seed on the same machine", left, err)
+	}
+}
+
+func TestKeysThatAreNotTheAgentsStay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	writeFile(t, filepath.Join(dir, "pki/agent-client-current.pem"), "x", 0o600)
+	writeFile(t, filepath.Join(dir, "pki/ca.key"), "x", 0o600)
+	if err := removeState(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if contentOf(t, filepath.Join(dir, "pki/agent-client-current.pem")) != "" || contentOf(t, filepath.Join(dir, "pki/ca.key")) != "x" {
+		t.Error("the agent's key stays, or another's is gone")
+	}
+}
+
+func TestAgentAndSeedDoNotShareAFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := checkState(dir); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	writeFile(t, filepath.Join(dir, "seed", "VERSION"), "1\n", 0o600)
+	if err := checkState(dir); err != nil {
+		t.Errorf("a seed in a folder of its own: %v", err)
+	}
+	writeFile(t, filepath.Join(dir, "VERSION"), "1\n", 0o600)
+	if err := checkState(dir); err == nil || !strings.Contains(err.Error(), "--data-dir") {
+		t.Errorf("a seed: got %v", err)
+	}
+	link := filepath.Join(filepath.Dir(dir), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]bool{
+		dir: true, dir + "/": true, link: true, dir + "/pki": true, link + "/../state": true, dir + "/seed": false, dir + "/new": false, filepath.Dir(dir): false,
+	} {
+		if got, err := holdsState(dir, asked); got != want || err != nil {
+			t.Errorf("%s: %v, %v; want %v", asked, got, err, want)
+		}
 	}
 }
 
