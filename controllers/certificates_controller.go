@@ -20,7 +20,7 @@ import (
 	"seedbed.dev/seedbed/controllers/sign"
 )
 
-// serverPause is the wait before a request that depends on where the API server is, unknown yet, is looked at again.
+// serverPause is the wait before a request that depends on the API server's address is looked at again.
 const serverPause = 10 * time.Second
 
 // CertificateReconciler approves and refuses the certificate signing requests of nodes, by the rules
@@ -35,26 +35,32 @@ type CertificateReconciler struct {
 	authority *sign.Authority
 }
 
-// Reconcile decides a request that nobody has decided yet, and signs one that was approved.
+// Reconcile decides a request that nobody has decided yet, signs one that was approved, and deletes old
+// ones.
 func (r *CertificateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var csr certificatesv1.CertificateSigningRequest
 	if err := r.client.Get(ctx, req.NamespacedName, &csr); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if undecided(&csr) {
+	signs := r.authority != nil
+	switch {
+	case signs && toBeSigned(&csr):
+		return settle(r.sign(ctx, &csr))
+	case signs && !r.now().Before(endOf(&csr)):
+		return settle(r.discard(ctx, &csr))
+	case undecided(&csr):
 		decision, err := r.decide(ctx, &csr)
-		if err != nil || decision.Reason != approve.ReasonServerUnknown {
+		if err != nil {
 			return settle(err)
 		}
-		return ctrl.Result{RequeueAfter: serverPause}, nil
+		if decision.Reason == approve.ReasonServerUnknown {
+			return ctrl.Result{RequeueAfter: serverPause}, nil
+		}
 	}
-	if r.authority == nil {
+	if !signs {
 		return ctrl.Result{}, nil
 	}
-	if toBeSigned(&csr) {
-		return settle(r.sign(ctx, &csr))
-	}
-	return r.expire(ctx, &csr)
+	return ctrl.Result{RequeueAfter: endOf(&csr).Sub(r.now())}, nil
 }
 
 // decide does what the rules say. A NodeState is made before the request is approved: an agent with a

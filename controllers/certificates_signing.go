@@ -8,15 +8,18 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/util/cert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/controllers/approve"
 )
 
-// keepRequests is how long a request is kept once it is signed or refused, as
-// kube-controller-manager keeps it, which is not there when this process signs.
-const keepRequests = time.Hour
+// How long requests are kept once they are signed or refused, and while nobody decides them, as
+// kube-controller-manager keeps them, which is not there when this process signs.
+const (
+	keepRequests  = time.Hour
+	keepUndecided = 24 * time.Hour
+)
 
 // toBeSigned is true for a request that was approved and has got nothing yet.
 func toBeSigned(csr *certificatesv1.CertificateSigningRequest) bool {
@@ -59,14 +62,31 @@ func (r *CertificateReconciler) issue(csr *certificatesv1.CertificateSigningRequ
 	return r.authority.Sign(checked, request.Usages, validity, r.now())
 }
 
-// expire deletes a request that has served.
-func (r *CertificateReconciler) expire(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) (ctrl.Result, error) {
-	left := csr.CreationTimestamp.Add(keepRequests).Sub(r.now())
-	if left > 0 {
-		return ctrl.Result{RequeueAfter: left}, nil
+// endOf is when a request is deleted. One that waited for long before it was decided or signed stays
+// for its requester to see that.
+func endOf(csr *certificatesv1.CertificateSigningRequest) time.Time {
+	if undecided(csr) {
+		return csr.CreationTimestamp.Add(keepUndecided)
 	}
-	if err := client.IgnoreNotFound(r.client.Delete(ctx, csr)); err != nil {
-		return ctrl.Result{}, fmt.Errorf("delete certificate signing request %s: %w", csr.Name, err)
+	last := csr.CreationTimestamp.Time
+	later := func(t time.Time) {
+		if t.After(last) {
+			last = t
+		}
 	}
-	return ctrl.Result{}, nil
+	for i := range csr.Status.Conditions {
+		later(csr.Status.Conditions[i].LastUpdateTime.Time)
+	}
+	// Another signer's may be anything; then the conditions say enough.
+	if certs, err := cert.ParseCertsPEM(csr.Status.Certificate); err == nil {
+		later(certs[0].NotBefore)
+	}
+	return last.Add(keepRequests)
+}
+
+func (r *CertificateReconciler) discard(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) error {
+	if err := client.IgnoreNotFound(r.client.Delete(ctx, csr, as(csr))); err != nil {
+		return fmt.Errorf("delete certificate signing request %s: %w", csr.Name, err)
+	}
+	return nil
 }
