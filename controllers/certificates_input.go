@@ -94,7 +94,7 @@ func requestOf(csr *certificatesv1.CertificateSigningRequest) approve.Request {
 	}
 	return approve.Request{
 		Signer: csr.Spec.SignerName, User: csr.Spec.Username, Groups: csr.Spec.Groups,
-		Usages: usages, PEM: csr.Spec.Request, MachineID: csr.Annotations[v1alpha1.MachineIDAnnotation],
+		Usages: usages, PEM: csr.Spec.Request, Made: csr.CreationTimestamp.Time, MachineID: csr.Annotations[v1alpha1.MachineIDAnnotation],
 	}
 }
 

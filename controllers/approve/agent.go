@@ -4,9 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
+
+// maxJoinAge is how long a request to join is good for. `seedbed join` gives up after five minutes by
+// default; what is approved later makes a NodeState that no host ever answers for.
+const maxJoinAge = 15 * time.Minute
 
 // What a machine-id(5) looks like.
 const (
@@ -34,6 +39,10 @@ func decideAgent(in Input, claim Claim, who requester) Decision {
 func decideJoin(in Input, claim Claim) Decision {
 	if d := checkScope(in, claim); d != nil {
 		return *d
+	}
+	if !in.Now.Before(in.Request.Made.Add(maxJoinAge)) {
+		return *denied(ReasonTooOld, "made at %s, and at %s more than %s old: whoever asked has given up, or a clock is wrong: run `seedbed join` again",
+			in.Request.Made.UTC().Format(timeFormat), in.Now.UTC().Format(timeFormat), maxJoinAge)
 	}
 	id := in.Request.MachineID
 	if len(id) != machineIDDigits || strings.Trim(id, machineIDAlphabet) != "" {

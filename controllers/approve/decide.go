@@ -37,6 +37,7 @@ const (
 	ReasonMachineID     = "MachineIDRefused"
 	ReasonNameTaken     = "NameTaken"
 	ReasonNotJoined     = "NodeNotJoined"
+	ReasonTooOld        = "RequestTooOld"
 	ReasonLeaving       = "NodeLeaving"
 	ReasonNoAddresses   = "NoAddresses"
 	ReasonServerUnknown = "APIServerUnknown"

@@ -51,6 +51,7 @@ func base(signer, user, group, cn, o string) func() *ask {
 		a := &ask{csr: x509.CertificateRequest{Subject: pkix.Name{CommonName: cn, Organization: []string{o}}}}
 		a.Now = now
 		a.Request = approve.Request{
+			Made:   now.Add(-14 * time.Minute),
 			Signer: signer, User: user, Groups: []string{group, "system:authenticated"},
 			Usages: []string{"digital signature", "client auth"},
 		}
@@ -141,6 +142,7 @@ func TestWhatIsApproved(t *testing.T) {
 			a.Scope.Nodes = []string{"node-a"}
 		}, approve.Approved, approve.ReasonJoins, ""}, true},
 		{decisionCase{"an RSA key's usages", join, func(a *ask) { a.Request.Usages = append(a.Request.Usages, "key encipherment") }, approve.Approved, approve.ReasonJoins, ""}, true},
+		{decisionCase{"an agent's renewal, however long the manager was away", renewal, func(a *ask) { a.Request.Made = now.Add(-time.Hour) }, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"an agent's renewal", renewal, nil, approve.Approved, approve.ReasonRenews, "the agent of node node-a renews"}, false},
 		{decisionCase{"a renewal of a node registered by hand", renewal, func(a *ask) { a.Node.MachineID = "" }, approve.Approved, approve.ReasonRenews, ""}, false},
 		{decisionCase{"its kube-proxy", kubeProxy, nil, approve.Approved, approve.ReasonOwnProcess, "asks for its kube-proxy"}, false},
@@ -202,6 +204,11 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"a token at its end", join, func(a *ask) { a.Scope.Expires = now }, approve.Denied, approve.ReasonTokenExpired, "expired at 2026-05-01T12:00:00Z: make a token"},
 		{"a token for other names", join, func(a *ask) { a.Scope.Nodes = []string{"node-b", "node-c"} }, approve.Denied, approve.ReasonTokenScope, "not for node node-a but for node-b, node-c"},
 		{"a token for many other names", join, func(a *ask) { a.Scope.Nodes = strings.Split(strings.Repeat("n ", 30)+"n", " ") }, approve.Denied, approve.ReasonTokenScope, "and 21 more"},
+		{"a host that has given up", join, func(a *ask) { a.Request.Made = now.Add(-15 * time.Minute) }, approve.Denied, approve.ReasonTooOld, "made at 2026-05-01T11:45:00Z, and at 2026-05-01T12:00:00Z more than 15m0s old: whoever asked has given up, or a clock is wrong: run `seedbed join` again"},
+		{"a host that has given up, whose node was registered", join, func(a *ask) {
+			a.Request.Made, a.Node = now.Add(-time.Hour), &approve.Node{}
+			a.Scope.Nodes = []string{"node-a"}
+		}, approve.Denied, approve.ReasonTooOld, ""},
 		{"no machine-id", join, func(a *ask) { a.Request.MachineID = "" }, approve.Denied, approve.ReasonMachineID, `""`},
 		{"a machine-id of other characters", join, func(a *ask) { a.Request.MachineID = strings.Repeat("g", 32) }, approve.Denied, approve.ReasonMachineID, "32 hexadecimal digits"},
 		{"a machine-id in capitals, which systemd does not write", join, func(a *ask) { a.Request.MachineID = strings.ToUpper(otherMachine) }, approve.Denied, approve.ReasonMachineID, ""},

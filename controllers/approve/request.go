@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -33,6 +34,8 @@ type Request struct {
 	Usages []string
 	// PEM is the PKCS #10 request.
 	PEM []byte
+	// Made is when, by the API server's clock.
+	Made time.Time
 	// MachineID is the annotation of that name, in the requester's words.
 	MachineID string
 }
