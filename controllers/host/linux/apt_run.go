@@ -36,7 +36,7 @@ func (a *apt) run(ctx context.Context, name string, args ...string) (stdout stri
 	if err != nil {
 		return "", fmt.Errorf("packages: %w", err)
 	}
-	stdout, stderr, err := runAs(ctx, quietly, program, append(append([]string{}, a.options...), args...)...)
+	stdout, stderr, err := readAs(ctx, quietly, program, append(append([]string{}, a.options...), args...)...)
 	if err == nil {
 		return stdout, nil
 	}

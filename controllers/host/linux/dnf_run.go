@@ -3,6 +3,7 @@ package linux
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ func (d *dnf) dnf(ctx context.Context, args ...string) (stdout string, err error
 	if err != nil {
 		return "", fmt.Errorf("packages: %w", err)
 	}
-	stdout, stderr, err := run(ctx, program, slices.Concat(dnfOptions, d.options, args)...)
+	stdout, stderr, err := readAs(ctx, func(*exec.Cmd) {}, program, slices.Concat(dnfOptions, d.options, args)...)
 	if err == nil {
 		return stdout, nil
 	}

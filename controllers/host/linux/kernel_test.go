@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -290,6 +291,16 @@ func TestProgramsGetNoShellNoForeignEnvironmentAndABoundedOutput(t *testing.T) {
 	}
 	if _, _, err = run(t.Context(), "/bin/ls", "/no/such/thing"); err == nil || !strings.Contains(err.Error(), "No such file") {
 		t.Errorf("ls = %v; want what it complained of", err)
+	}
+}
+
+func TestOutputOfWhichEveryLineCountsIsReadWholeOrNotAtAll(t *testing.T) {
+	as := func(*exec.Cmd) {}
+	if stdout, _, err := readAs(t.Context(), as, "/usr/bin/head", "-c", "1000000", "/dev/zero"); err != nil || len(stdout) != 1000000 {
+		t.Errorf("head gave %d bytes, %v", len(stdout), err)
+	}
+	if stdout, _, err := readAs(t.Context(), as, "/usr/bin/head", "-c", "5000000", "/dev/zero"); err == nil || len(stdout) != maxRead {
+		t.Errorf("of 5000000 bytes %d were read, and that is no error", len(stdout))
 	}
 }
 

@@ -90,9 +90,7 @@ func (d *rpmDatabase) refresh(ctx context.Context) error {
 	return nil
 }
 
-// maxRpmOutput is for the list of all packages of a large machine.
-const maxRpmOutput = 4 << 20
-
+// rpm runs rpm.
 func (d *rpmDatabase) rpm(ctx context.Context, args ...string) (stdout, stderr string, err error) {
 	program, err := find("rpm")
 	if err != nil {
@@ -101,7 +99,5 @@ func (d *rpmDatabase) rpm(ctx context.Context, args ...string) (stdout, stderr s
 	if d.root != "" {
 		args = append([]string{"--root", d.root}, args...)
 	}
-	out := bounded{limit: maxRpmOutput}
-	_, stderr, err = runAs(ctx, func(cmd *exec.Cmd) { cmd.Stdout = &out }, program, args...)
-	return out.String(), stderr, err
+	return readAs(ctx, func(*exec.Cmd) {}, program, args...)
 }

@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// maxOutput bounds what is kept of each output stream of a program.
-const maxOutput = 64 << 10
+const (
+	// maxOutput bounds what is kept of each output stream of a program.
+	maxOutput = 64 << 10
+	// maxRead bounds output of which every line counts, such as all packages of a large machine.
+	maxRead = 4 << 20
+)
 
 // killDelay is how long a cancelled program's pipes may stay open, held by a child of its own.
 const killDelay = 2 * time.Second
@@ -49,6 +53,19 @@ func runAs(ctx context.Context, adjust func(*exec.Cmd), program string, args ...
 	return out.String(), errOut.String(), err
 }
 
+// readAs is runAs for a program whose every line of output counts: more than maxRead of it is an error.
+func readAs(ctx context.Context, adjust func(*exec.Cmd), program string, args ...string) (stdout, stderr string, err error) {
+	out := bounded{limit: maxRead}
+	_, stderr, err = runAs(ctx, func(cmd *exec.Cmd) {
+		cmd.Stdout = &out
+		adjust(cmd)
+	}, program, args...)
+	if err == nil && out.cut {
+		err = fmt.Errorf("%s: it says more than the %d MiB that are read: nothing can be concluded from that", program, maxRead>>20)
+	}
+	return out.String(), stderr, err
+}
+
 // lastLine is the end of a program's complaint, as ": text".
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
@@ -65,10 +82,14 @@ func lastLine(s string) string {
 type bounded struct {
 	buffer bytes.Buffer
 	limit  int
+	// cut is true when there was more.
+	cut bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	b.buffer.Write(p[:min(len(p), cmp.Or(b.limit, maxOutput)-b.buffer.Len())])
+	room := cmp.Or(b.limit, maxOutput) - b.buffer.Len()
+	b.cut = b.cut || len(p) > room
+	b.buffer.Write(p[:min(len(p), room)])
 	return len(p), nil
 }
 
