@@ -179,3 +179,35 @@ func TestLedgerThatCouldNotBeWrittenIsWrittenByAPassWithNothingToDo(t *testing.T
 		t.Error("the ledger on disk does not know what was applied")
 	}
 }
+
+func TestAFileThatSomebodyChangedIsReloadedAfterACrashToo(t *testing.T) {
+	desired := version(1)
+	u := desired.Units[docker]
+	u.Inputs = append(u.Inputs, state.Input{Name: daemon + " (live keys)", Path: daemon, Hash: "live", Disruption: state.Reload})
+	desired.Units[docker] = u
+	drifted := func() *hosttest.Fake {
+		f := machine()
+		settle(t, f, desired)
+		f.Put(daemon, file(`{"registry-mirrors": ["https://mine.example"]}`, ""))
+		return f.Restart()
+	}
+	for _, when := range []hosttest.When{hosttest.Before, hosttest.After} {
+		for n := 1; ; n++ {
+			f := drifted()
+			f.KillAt(n, when)
+			_, _, _ = pass(t, f, desired) // dies
+			if !f.Killed() {
+				if n < 4 {
+					t.Fatalf("only %d changing calls: nothing was tested", n-1)
+				}
+				break
+			}
+			f = f.Restart()
+			settle(t, f, desired)
+			jobs := f.Jobs(docker)
+			if last := jobs[len(jobs)-1]; last.Verb != host.Reload {
+				t.Errorf("killed at call %d (%v): the last job of docker is %s, so that it goes on with what somebody had written", n, when, last.Verb)
+			}
+		}
+	}
+}

@@ -111,7 +111,7 @@ func TestPlan(t *testing.T) {
 			d.Files[daemon] = file(`{"data-root": "/data"}`, state.ComponentDocker)
 			d.Units[docker].Inputs[1].Hash = "rest2"
 		}},
-		{"drift", "a file somebody changed is put right without a restart, since its unit has not read it", func(_, o *state.Host, _ *state.Ledger) {
+		{"drift", "a file somebody changed is put right without a restart; its unit may have been told to reload it", func(_, o *state.Host, _ *state.Ledger) {
 			o.Files[daemon] = seen("{ oops")
 		}},
 		{"drift-of-mode", "content that is right with a mode that is not", func(_, o *state.Host, _ *state.Ledger) {

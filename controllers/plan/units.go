@@ -125,6 +125,7 @@ func (b *builder) units() {
 		switch want.Activity {
 		case state.Active:
 			b.checks(name)
+			b.unread(name, want, unit)
 			b.run(name, want, unit)
 		case state.Inactive:
 			b.stop(name, unit)
@@ -205,29 +206,6 @@ func (b *builder) forgetPending(name string) {
 	if s := b.started[name]; s.Pending != nil {
 		b.correct(name, state.Started{Inputs: s.Inputs, Invocation: s.Invocation})
 	}
-}
-
-// owed is the most disruptive way in which the running unit has to read something again, and why.
-func (b *builder) owed(name string, want state.Unit) (state.Disruption, string) {
-	read := b.started[name].Inputs
-	worst := state.None
-	var reasons []string
-	wanted := map[string]bool{}
-	for _, in := range want.Inputs {
-		wanted[in.Name] = true
-		if read[in.Name] != in.Hash {
-			worst = max(worst, in.Disruption)
-			reasons = append(reasons, in.Name+" changed")
-		}
-	}
-	for _, gone := range state.SortedKeys(read) {
-		if !wanted[gone] {
-			worst = max(worst, state.Restart)
-			reasons = append(reasons, gone+" is gone")
-		}
-	}
-	slices.Sort(reasons)
-	return worst, strings.Join(reasons, "; ")
 }
 
 // unitReads are the unit's files, systemd's reload of them, and the files of its inputs.
