@@ -17,6 +17,9 @@ type PackagesFixture struct {
 	Packages host.Packages
 	// Deferred is true when changes answer host.ErrDeferred; nothing is then known of conflicts.
 	Deferred bool
+	// Heir adds seedbed-heir 1.0-1 to the repositories, which takes the place of seedbed-two wherever it
+	// is installed; nil where that cannot be.
+	Heir func()
 	// Lock has somebody else hold the package manager's lock until it is called again; nil where that
 	// cannot be.
 	Lock func() (unlock func())
@@ -25,8 +28,8 @@ type PackagesFixture struct {
 }
 
 const (
-	one, two, rival = "seedbed-one", "seedbed-two", "seedbed-rival"
-	v1, v2          = "1.0-1", "2.0-1"
+	one, two, rival, heir = "seedbed-one", "seedbed-two", "seedbed-rival", "seedbed-heir"
+	v1, v2                = "1.0-1", "2.0-1"
 )
 
 // packageTimeout bounds one transaction in the contract.
@@ -42,6 +45,8 @@ func PackagesContract(t *testing.T, open func(t *testing.T) PackagesFixture) {
 		"a version is changed both ways":                         changeVersion,
 		"nothing is changed when a version is not there":         missingVersion,
 		"nothing is changed when another would have to go":       conflicting,
+		"nothing is changed when another would be replaced":      replacing,
+		"nothing is changed when a part of it cannot be":         unsolvable,
 		"a lock is waited for, and reported, and never broken":   locked,
 		"what looks like an option is refused":                   badPackageNames,
 		"removing what is not there, and nothing, are no errors": removeNothing,
@@ -148,6 +153,33 @@ func conflicting(t *testing.T, ctx context.Context, x PackagesFixture) {
 	x.is(t, ctx, rival, v1, false)
 	x.is(t, ctx, one, "", false)
 	x.is(t, ctx, two, "", false)
+}
+
+func replacing(t *testing.T, ctx context.Context, x PackagesFixture) {
+	if x.Heir == nil {
+		t.Skip("no package takes another's place here")
+	}
+	x.change(t, ctx, host.Transaction{Install: map[string]string{one: v1, two: v1}})
+	x.Heir()
+	x.refused(t, ctx, host.Transaction{Install: map[string]string{heir: v1}}, v1alpha1.ReasonPackageConflict)
+	x.refused(t, ctx, host.Transaction{Remove: []string{one}, Install: map[string]string{heir: v1}}, v1alpha1.ReasonPackageConflict)
+	x.is(t, ctx, one, v1, false)
+	x.is(t, ctx, two, v1, false)
+	x.is(t, ctx, heir, "", false)
+	x.change(t, ctx, host.Transaction{Remove: []string{two}, Install: map[string]string{heir: v1}})
+	x.is(t, ctx, two, "", false)
+	x.is(t, ctx, heir, v1, false)
+}
+
+func unsolvable(t *testing.T, ctx context.Context, x PackagesFixture) {
+	if x.Deferred {
+		t.Skip("an offline root knows no conflicts")
+	}
+	x.change(t, ctx, host.Transaction{Install: map[string]string{two: v1}})
+	x.refused(t, ctx, host.Transaction{Remove: []string{two}, Install: map[string]string{one: v1, rival: v1}}, v1alpha1.ReasonPackageConflict)
+	x.is(t, ctx, two, v1, false)
+	x.is(t, ctx, one, "", false)
+	x.is(t, ctx, rival, "", false)
 }
 
 func locked(t *testing.T, ctx context.Context, x PackagesFixture) {

@@ -220,7 +220,8 @@ func (p packages) unavailable(t host.Transaction) error {
 			return refuse(v1alpha1.ReasonPackageNotAvailable, "package %s: no version %q", name, t.Install[name])
 		}
 		for _, other := range b.Conflicts {
-			if _, there := p.installed[other]; there && !slices.Contains(t.Remove, other) {
+			_, there := p.installed[other]
+			if _, comes := t.Install[other]; comes || (there && !slices.Contains(t.Remove, other)) {
 				return refuse(v1alpha1.ReasonPackageConflict, "package %s: conflicts with %s", name, other)
 			}
 		}

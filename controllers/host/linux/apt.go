@@ -245,7 +245,7 @@ func (a *apt) rehearse(ctx context.Context, c aptCommand) error {
 		}
 	}
 	if len(others) > 0 {
-		return packageError(v1alpha1.ReasonPackageConflict, "packages: %s would have to be removed for this: name it under packages.absent if it may go", strings.Join(others, ", "))
+		return wouldGo(others)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // dnfOptions: weak dependencies, as apt's recommendations, stay out, and nothing that nobody named is
 // removed as no longer needed.
 var dnfOptions = []string{
-	"-y", "-q", "--setopt=install_weak_deps=False", "--setopt=clean_requirements_on_remove=False",
+	"-y", "--setopt=install_weak_deps=False", "--setopt=clean_requirements_on_remove=False",
 	"--setopt=skip_if_unavailable=False", "--setopt=timeout=30", "--setopt=retries=2",
 }
 
@@ -152,6 +152,9 @@ func (d *dnf) prepare(ctx context.Context, remove []string, install map[string]s
 		return err
 	}
 	if err := d.know(ctx, install); err != nil || len(install) == 0 {
+		return err
+	}
+	if err := d.rehearse(ctx, remove, install, words); err != nil {
 		return err
 	}
 	_, err := d.dnf(ctx, append([]string{"--downloadonly"}, words...)...)

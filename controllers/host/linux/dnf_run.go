@@ -2,7 +2,6 @@ package linux
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -10,16 +9,21 @@ import (
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
+// dnf runs dnf, which says no more than it was asked.
 func (d *dnf) dnf(ctx context.Context, args ...string) (stdout string, err error) {
-	program, err := find("dnf")
-	if err != nil {
-		return "", fmt.Errorf("packages: %w", err)
-	}
-	stdout, stderr, err := readAs(ctx, func(*exec.Cmd) {}, program, slices.Concat(dnfOptions, d.options, args)...)
+	stdout, stderr, err := d.start(ctx, append([]string{"-q"}, args...)...)
 	if err == nil {
 		return stdout, nil
 	}
 	return stdout, dnfError(err, stderr+"\n"+stdout)
+}
+
+func (d *dnf) start(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	program, err := find("dnf")
+	if err != nil {
+		return "", "", err
+	}
+	return readAs(ctx, func(*exec.Cmd) {}, program, slices.Concat(dnfOptions, d.options, args)...)
 }
 
 // dnfComplaints are what tells dnf's failures apart, as for apt.

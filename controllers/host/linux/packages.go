@@ -185,6 +185,11 @@ func verify(ctx context.Context, p host.Packages, t host.Transaction) error {
 	return nil
 }
 
+// wouldGo refuses a transaction that would remove what nobody named.
+func wouldGo(others []string) error {
+	return packageError(v1alpha1.ReasonPackageConflict, "packages: %s would have to be removed for this: name it under packages.absent if it may go", strings.Join(others, ", "))
+}
+
 // untouched marks an error from before any package was changed; nil stays nil.
 func untouched(err error) error {
 	if err == nil {

@@ -81,8 +81,13 @@ func aptRoot(t *testing.T, repository string) (a *apt, root string) {
 		}
 	}
 	plant(t, root, dpkgStatus, state.File{Mode: 0o644})
-	plant(t, root, resolve.PathAptSources+"test.sources", state.File{Mode: 0o644, Content: []byte("Types: deb\nURIs: file:" + repository + "\nSuites: ./\nTrusted: yes\n")})
+	plantAptSource(t, root, "test", repository)
 	return aptAt(root), root
+}
+
+func plantAptSource(t *testing.T, root, name, repository string) {
+	t.Helper()
+	plant(t, root, resolve.PathAptSources+name+".sources", state.File{Mode: 0o644, Content: []byte("Types: deb\nURIs: file:" + repository + "\nSuites: ./\nTrusted: yes\n")})
 }
 
 // aptAt is apt for a root that aptRoot made.
@@ -145,11 +150,16 @@ func addPackages(t *testing.T, repository string, packages ...testPackage) {
 
 func TestAptKeepsTheContract(t *testing.T) {
 	repository := aptRepository(t, contractPackages...)
+	heirs := aptRepository(t, testPackage{name: "seedbed-heir", version: "1.0-1", fields: "Conflicts: seedbed-two\nReplaces: seedbed-two\nProvides: seedbed-two"})
 	hosttest.PackagesContract(t, func(t *testing.T) hosttest.PackagesFixture {
 		a, root := aptRoot(t, repository)
-		return hosttest.PackagesFixture{Packages: a, Holds: true, Lock: func() func() {
-			return holdRecordLock(t, filepath.Join(root, "/var/lib/dpkg/lock-frontend"))
-		}}
+		return hosttest.PackagesFixture{
+			Packages: a, Holds: true,
+			Heir: func() { plantAptSource(t, root, "heir", heirs) },
+			Lock: func() func() {
+				return holdRecordLock(t, filepath.Join(root, "/var/lib/dpkg/lock-frontend"))
+			},
+		}
 	})
 }
 
@@ -213,8 +223,13 @@ func dnfRoot(t *testing.T, repository string) *dnf {
 		d.locks.paths = []string{filepath.Join(root, folder, ".rpm.lock")}
 	}
 	plant(t, root, versionLockPlugin, state.File{Mode: 0o644, Content: []byte("[main]\nenabled = 1\n")})
-	plant(t, root, resolve.PathDnfRepos+"test.repo", state.File{Mode: 0o644, Content: []byte("[seedbed-test]\nname=test\nbaseurl=file://" + repository + "\nenabled=1\ngpgcheck=0\n")})
+	plantDnfRepository(t, root, "test", repository)
 	return d
+}
+
+func plantDnfRepository(t *testing.T, root, name, repository string) {
+	t.Helper()
+	plant(t, root, resolve.PathDnfRepos+name+".repo", state.File{Mode: 0o644, Content: []byte("[seedbed-" + name + "]\nname=" + name + "\nbaseurl=file://" + repository + "\nenabled=1\ngpgcheck=0\n")})
 }
 
 // rpmRepository is a folder of packages with createrepo's index.
@@ -237,14 +252,19 @@ func rpmRepository(t *testing.T, packages ...testPackage) string {
 
 func TestDnfKeepsTheContract(t *testing.T) {
 	repository := rpmRepository(t, contractPackages...)
+	heirs := rpmRepository(t, testPackage{name: "seedbed-heir", version: "1.0-1", fields: "Obsoletes: seedbed-two"})
 	hosttest.PackagesContract(t, func(t *testing.T) hosttest.PackagesFixture {
 		d := dnfRoot(t, repository)
-		return hosttest.PackagesFixture{Packages: d, Holds: true, Lock: func() func() {
-			if err := os.MkdirAll(filepath.Dir(d.locks.paths[0]), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			return holdRecordLock(t, d.locks.paths[0])
-		}}
+		return hosttest.PackagesFixture{
+			Packages: d, Holds: true,
+			Heir: func() { plantDnfRepository(t, d.root, "heir", heirs) },
+			Lock: func() func() {
+				if err := os.MkdirAll(filepath.Dir(d.locks.paths[0]), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				return holdRecordLock(t, d.locks.paths[0])
+			},
+		}
 	})
 }
 
