@@ -220,6 +220,7 @@ var _ = Describe("A registration", func() {
 		register(ctx, "node-a", worker())
 		Eventually(func() error { return env.Client.Get(ctx, name("node-a"), &v1alpha1.NodeState{}) }).Should(Succeed())
 		Expect(nodeState(ctx, "node-a").Labels).To(Equal(worker()))
+		Expect(nodeState(ctx, "node-a").Annotations).To(HaveKeyWithValue(v1alpha1.RegistrationAnnotation, v1alpha1.RegistrationName("node-a")), "leaving says so by it")
 		edit(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: v1alpha1.RegistrationName("node-a")}}, func(c *corev1.ConfigMap) {
 			c.Data[v1alpha1.RegistrationLabelsKey] = `{"role":"master"}`
 		})

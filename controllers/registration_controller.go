@@ -63,7 +63,9 @@ func registeredNode(registration *corev1.ConfigMap) (*v1alpha1.NodeState, error)
 	if want := v1alpha1.RegistrationName(name); registration.Name != want {
 		return nil, fmt.Errorf("data.%s %q: the ConfigMap that registers it must be named %s", v1alpha1.RegistrationNodeNameKey, name, want)
 	}
-	node := &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	node := &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Annotations: map[string]string{v1alpha1.RegistrationAnnotation: registration.Name},
+	}}
 	raw := registration.Data[v1alpha1.RegistrationLabelsKey]
 	if raw == "" {
 		return node, nil

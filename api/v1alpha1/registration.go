@@ -28,6 +28,10 @@ const (
 	RegistrationLabelsKey = "labels"
 )
 
+// RegistrationAnnotation on a NodeState is the name of the ConfigMap that it was made from, and is made
+// from again when it is deleted first.
+const RegistrationAnnotation = "seedbed.dev/registered-by"
+
 const (
 	// ClusterCASecret is the Secret in seedbed-system that holds the certificate (never the key)
 	// of the authority that signed the API server's certificate.

@@ -60,7 +60,7 @@ func (n *Node) leaveUnjoined(ctx context.Context, o LeaveOptions) error {
 	if err := l.run(ctx); err != nil {
 		return err
 	}
-	n.Say("this host had not joined with `seedbed join`: if it has a NodeState, an administrator removes it with kubectl delete nodestate NAME")
+	n.Say("this host had not joined with `seedbed join`: if it has a NodeState, an administrator removes it, and before it the registration that `seedbed seed add-node` made: kubectl delete configmap -n %s %s; kubectl delete nodestate NAME", v1alpha1.Namespace, v1alpha1.RegistrationName("NAME"))
 	return nil
 }
 
@@ -195,6 +195,10 @@ func (l *leaving) remove(ctx context.Context, api client.Client) error {
 	if apierrors.IsForbidden(err) {
 		l.record.Deleting = false
 		err = errors.Join(err, l.record.write(l.Host.Store))
+	}
+	if registration := node.Annotations[v1alpha1.RegistrationAnnotation]; err == nil && registration != "" {
+		l.Say("node %[1]s is registered with its seed, which makes NodeState %[1]s again; an administrator removes both, in this order: "+
+			"kubectl delete configmap -n %[2]s %[3]s; kubectl delete nodestate %[1]s", l.record.Node, v1alpha1.Namespace, registration)
 	}
 	return err
 }

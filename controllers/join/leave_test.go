@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/hosttest"
@@ -147,6 +148,22 @@ func TestNodeStateThatIsGoneAlreadyIsNoObstacle(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
 		t.Errorf("not as before (-before +after):\n%s", diff)
+	}
+}
+
+func TestLeaveSaysWhenTheNodeStateIsMadeAgain(t *testing.T) {
+	for registration, want := range map[string]string{
+		"": "", "node-node-a": "kubectl delete configmap -n seedbed-system node-node-a; kubectl delete nodestate node-a",
+	} {
+		f, s, _ := member(t)
+		s.node.Annotations = map[string]string{v1alpha1.RegistrationAnnotation: registration}
+		n, said := node(f)
+		if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(*said, "\n"); strings.Contains(all, "is registered with its seed") != (want != "") || !strings.Contains(all, want) {
+			t.Errorf("registration %q: it says %q", registration, *said)
+		}
 	}
 }
 

@@ -243,6 +243,17 @@ var _ = Describe("A seed", Ordered, func() {
 			Expect(err).To(MatchError(ContainSubstring("node node-a: the name is taken, registered with the labels role=worker")))
 		})
 
+		It("cannot have the name of a node that joined with a token", func(ctx context.Context) {
+			joined := &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-j"}}
+			Expect(admin.Create(ctx, joined)).To(Succeed())
+			DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, joined)).To(Succeed()) })
+			_, err := seed.AddNode(ctx, seed.NodeOptions{DataDir: layout.Root, Name: "node-j", Labels: []string{"role=master"}})
+			Expect(err).To(MatchError(ContainSubstring("node node-j: the name is taken by a node that joined with a token")))
+			registration := client.ObjectKey{Namespace: v1alpha1.Namespace, Name: v1alpha1.RegistrationName("node-j")}
+			Expect(apierrors.IsNotFound(admin.Get(ctx, registration, &corev1.ConfigMap{}))).To(BeTrue())
+			Expect(layout.NodeKubeconfig("node-j")).NotTo(BeAnExistingFile())
+		})
+
 		It("may have its kubeconfig elsewhere", func(ctx context.Context) {
 			other := node
 			other.Output = filepath.Join(GinkgoT().TempDir(), "elsewhere.kubeconfig")

@@ -15,14 +15,22 @@ import (
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
-// TakenError says that a node of that name is registered already, with other labels.
+// TakenError says that there is a node of that name already: registered with other labels, or not
+// registered at all.
 type TakenError struct {
 	Node string
 	// Labels it is registered with.
 	Labels map[string]string
+	// Unregistered is true for a node that joined with a token, or whose NodeState somebody made by
+	// hand. Labels of a registration would not become its.
+	Unregistered bool
 }
 
 func (e *TakenError) Error() string {
+	if e.Unregistered {
+		return fmt.Sprintf("node %s: the name is taken by a node that joined with a token, or whose NodeState was made by hand: choose another name, "+
+			"or release it with `kubectl delete nodestate %s` when that node has left", e.Node, e.Node)
+	}
 	with := "no labels"
 	if len(e.Labels) > 0 {
 		with = "the labels " + labels.Set(e.Labels).String()
@@ -33,10 +41,13 @@ func (e *TakenError) Error() string {
 }
 
 // Register makes the registration of a node. A node that is registered with the same labels is left
-// alone; one with others is a *TakenError.
+// alone; one with others, or that is there without being registered, is a *TakenError.
 func (i *Installer) Register(ctx context.Context, node string, nodeLabels map[string]string) (created bool, err error) {
 	registration, err := newRegistration(node, nodeLabels)
 	if err != nil {
+		return false, err
+	}
+	if err := i.checkFree(ctx, node, registration); err != nil {
 		return false, err
 	}
 	// Created, not applied, so that of two who register one name at the same time one is told.
@@ -59,6 +70,25 @@ func (i *Installer) Register(ctx context.Context, node string, nodeLabels map[st
 		return false, &TakenError{Node: node, Labels: existing}
 	}
 	return false, nil
+}
+
+// checkFree refuses the name of a NodeState that no registration is about.
+func (i *Installer) checkFree(ctx context.Context, node string, registration *corev1.ConfigMap) error {
+	err := i.client.Get(ctx, ctrlclient.ObjectKey{Name: node}, &v1alpha1.NodeState{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read NodeState %s: %w", node, err)
+	}
+	err = i.client.Get(ctx, ctrlclient.ObjectKeyFromObject(registration), &corev1.ConfigMap{})
+	if apierrors.IsNotFound(err) {
+		return &TakenError{Node: node, Unregistered: true}
+	}
+	if err != nil {
+		return fmt.Errorf("read registration of node %s: %w", node, err)
+	}
+	return nil
 }
 
 func newRegistration(node string, nodeLabels map[string]string) (*corev1.ConfigMap, error) {
