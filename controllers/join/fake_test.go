@@ -42,6 +42,8 @@ type seedServer struct {
 	// token is accepted; deny is the manager's word on every request; unsigned leaves them be.
 	token, deny string
 	unsigned    bool
+	// approves is true for a manager without anybody who signs.
+	approves bool
 	// named is true for a token that names the node: it also joins one that has reported.
 	named bool
 	date  time.Time
@@ -143,7 +145,10 @@ func (s *seedServer) serveRequests(w http.ResponseWriter, r *http.Request) {
 		s.refuseRequest(s.deny)
 	case s.node != nil && s.node.Status.Facts != nil && !s.named:
 		s.refuseRequest("node node-a has joined already, and the token does not name it")
+	case s.approves:
+		s.approve()
 	case !s.unsigned:
+		s.approve()
 		s.sign()
 	}
 	answer200(w, s.csr)
@@ -153,7 +158,15 @@ func (s *seedServer) refuseRequest(why string) {
 	s.csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateDenied, Status: corev1.ConditionTrue, Message: why}}
 }
 
-// sign is the manager: it also creates the NodeState.
+// approve is the manager, which also creates the NodeState.
+func (s *seedServer) approve() {
+	s.csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue}}
+	s.refusals = s.late
+	if s.node == nil {
+		s.node = &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a", CreationTimestamp: metav1.Now()}}
+	}
+}
+
 func (s *seedServer) sign() {
 	block, _ := pem.Decode(s.csr.Spec.Request)
 	request, err := x509.ParseCertificateRequest(block.Bytes)
@@ -169,10 +182,6 @@ func (s *seedServer) sign() {
 		panic(err)
 	}
 	s.csr.Status.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	s.refusals = s.late
-	if s.node == nil {
-		s.node = &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a", CreationTimestamp: metav1.Now()}}
-	}
 }
 
 func (s *seedServer) serveNode(w http.ResponseWriter, r *http.Request) {

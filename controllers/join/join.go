@@ -139,7 +139,7 @@ func (j *joining) run(ctx context.Context) error {
 		return err
 	}
 	j.Say("%s has the authority with the given hash", j.request.Server)
-	if j.identity, err = j.obtain(ctx, j.request, authority); err != nil {
+	if j.identity, err = j.obtain(ctx, authority); err != nil {
 		return err
 	}
 	j.undo.add("forget the NodeState", j.forgetNewborn(authority))

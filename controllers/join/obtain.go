@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,8 +49,9 @@ type identity struct {
 }
 
 // obtain makes a key, asks for a certificate with the token, and waits until it is signed.
-func (n *Node) obtain(ctx context.Context, r Request, authority []byte) (identity, error) {
-	machineID, err := n.machineID()
+func (j *joining) obtain(ctx context.Context, authority []byte) (identity, error) {
+	r := j.request
+	machineID, err := j.machineID()
 	if err != nil {
 		return identity{}, err
 	}
@@ -75,15 +77,27 @@ func (n *Node) obtain(ctx context.Context, r Request, authority []byte) (identit
 		id, _, _ := strings.Cut(r.token, ".")
 		return identity{}, refusedToken(r.Server, id, err)
 	}
-	n.Say("asked %s for a certificate; waiting until CertificateSigningRequest %s is approved", r.Server, csr.Name)
-	certPEM, err := n.signed(ctx, api, csr)
+	j.Say("asked %s for a certificate; waiting until CertificateSigningRequest %s is approved", r.Server, csr.Name)
+	err = j.signed(ctx, api, csr)
+	if err == nil {
+		err = checkSigned(credentials.Agent(r.Node), csr.Status.Certificate, j.Now())
+	}
 	if err != nil {
+		j.sayRequested(csr)
 		return identity{}, err
 	}
-	if err := checkSigned(credentials.Agent(r.Node), certPEM, n.Now()); err != nil {
-		return identity{}, err
+	return identity{certPEM: csr.Status.Certificate, keyPEM: keyPEM, requested: csr.CreationTimestamp}, nil
+}
+
+// sayRequested names what the token may not take back.
+func (j *joining) sayRequested(csr *certificatesv1.CertificateSigningRequest) {
+	switch {
+	case approved(csr) && j.old == nil:
+		j.Say("CertificateSigningRequest %[1]s stays, and NodeState %[2]s, which was made when it was approved if it was not there before; an administrator removes them: "+
+			"kubectl delete csr %[1]s; kubectl delete nodestate %[2]s", csr.Name, j.request.Node)
+	case refusal(csr) == nil:
+		j.Say("CertificateSigningRequest %[1]s stays, if it is there; an administrator removes it, so that nobody approves it any more: kubectl delete csr %[1]s", csr.Name)
 	}
-	return identity{certPEM: certPEM, keyPEM: keyPEM, requested: csr.CreationTimestamp}, nil
 }
 
 func newRequest(c credentials.Client) (keyPEM, requestPEM []byte, err error) {
@@ -101,34 +115,48 @@ func newRequest(c credentials.Client) (keyPEM, requestPEM []byte, err error) {
 	return keyPEM, pem.EncodeToMemory(&pem.Block{Type: cert.CertificateRequestBlockType, Bytes: der}), nil
 }
 
-// signed waits for the certificate. Answers that fail are asked for again: the server may restart.
-func (n *Node) signed(ctx context.Context, api client.Client, csr *certificatesv1.CertificateSigningRequest) ([]byte, error) {
-	name, uid, told := csr.Name, csr.UID, false
+// signed waits until csr has its certificate, and keeps csr as it was last seen. Answers that fail are
+// asked for again: the server may restart.
+func (n *Node) signed(ctx context.Context, api client.Client, csr *certificatesv1.CertificateSigningRequest) error {
+	told := false
 	for {
 		var now certificatesv1.CertificateSigningRequest
-		err := api.Get(ctx, client.ObjectKey{Name: name}, &now)
+		err := api.Get(ctx, client.ObjectKeyFromObject(csr), &now)
 		switch {
-		case apierrors.IsNotFound(err), err == nil && now.UID != uid:
-			return nil, problemf("run join again", "CertificateSigningRequest %s was deleted before it was approved", name)
+		case apierrors.IsNotFound(err), err == nil && now.UID != csr.UID:
+			return problemf("run join again", "CertificateSigningRequest %s was deleted before it was signed", csr.Name)
 		case apierrors.IsUnauthorized(err):
-			return nil, because(err, "make a new one on the seed with `seedbed seed token create`", "the token is no longer accepted")
+			return because(err, "make a new one on the seed with `seedbed seed token create`", "the token is no longer accepted")
 		case err == nil:
-			if problem := refusal(&now); problem != nil {
-				return nil, problem
+			*csr = now
+			if problem := refusal(csr); problem != nil {
+				return problem
 			}
-			if len(now.Status.Certificate) > 0 {
-				return now.Status.Certificate, nil
+			if len(csr.Status.Certificate) > 0 {
+				return nil
 			}
-			if approved(&now) && !told {
+			if approved(csr) && !told {
 				n.Say("approved; waiting until it is signed")
 				told = true
 			}
 		}
 		if stop := n.pause(ctx); stop != nil {
-			return nil, because(stop, "is the manager running? An administrator can look at it: kubectl get csr "+name,
-				"CertificateSigningRequest %s was neither approved nor denied in time", name)
+			return unsigned(csr, stop, err)
 		}
 	}
+}
+
+// unsigned says who did not do what was waited for. away is the last answer's error.
+func unsigned(csr *certificatesv1.CertificateSigningRequest, stop, away error) *Problem {
+	switch {
+	case away != nil && !errors.Is(away, stop) && !errors.Is(away, context.Canceled) && !errors.Is(away, context.DeadlineExceeded):
+		return because(cause(away), "is the seed up? Run join again when it is", "asking for CertificateSigningRequest %s until join gave up", csr.Name)
+	case approved(csr):
+		return because(stop, "kube-controller-manager signs, given --cluster-signing-cert-file and --cluster-signing-key-file; where there is none, start the manager with --signing-cert and --signing-key",
+			"CertificateSigningRequest %s was approved, and nobody signed it in time for %s", csr.Name, csr.Spec.SignerName)
+	}
+	return because(stop, "is the manager running? An administrator can look at it: kubectl get csr "+csr.Name,
+		"CertificateSigningRequest %s was neither approved nor denied in time", csr.Name)
 }
 
 func approved(csr *certificatesv1.CertificateSigningRequest) bool {
