@@ -199,7 +199,7 @@ func TestJoinThatGivesUpOnItsCertificateNamesWhoIsMissingAndWhatStays(t *testing
 			s := newSeed(t, f)
 			n, said := node(f)
 			c.change(s, n)
-			err := n.Join(givenUp(t, n, "is approved", 200*time.Millisecond), s.request(t))
+			err := n.Join(givenUp(t, n, "is approved", 500*time.Millisecond), s.request(t))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: got %v, want %q", c.reason, err, c.want)
 			}

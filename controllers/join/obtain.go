@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -119,9 +118,13 @@ func newRequest(c credentials.Client) (keyPEM, requestPEM []byte, err error) {
 // asked for again: the server may restart.
 func (n *Node) signed(ctx context.Context, api client.Client, csr *certificatesv1.CertificateSigningRequest) error {
 	told := false
+	var away error
 	for {
 		var now certificatesv1.CertificateSigningRequest
 		err := api.Get(ctx, client.ObjectKeyFromObject(csr), &now)
+		if ctx.Err() == nil { // otherwise it says no more than that
+			away = err
+		}
 		switch {
 		case apierrors.IsNotFound(err), err == nil && now.UID != csr.UID:
 			return problemf("run join again", "CertificateSigningRequest %s was deleted before it was signed", csr.Name)
@@ -141,15 +144,15 @@ func (n *Node) signed(ctx context.Context, api client.Client, csr *certificatesv
 			}
 		}
 		if stop := n.pause(ctx); stop != nil {
-			return unsigned(csr, stop, err)
+			return unsigned(csr, stop, away)
 		}
 	}
 }
 
-// unsigned says who did not do what was waited for. away is the last answer's error.
+// unsigned says who did not do what was waited for. away is the error of the last answer in time.
 func unsigned(csr *certificatesv1.CertificateSigningRequest, stop, away error) *Problem {
 	switch {
-	case away != nil && !errors.Is(away, stop) && !errors.Is(away, context.Canceled) && !errors.Is(away, context.DeadlineExceeded):
+	case away != nil:
 		return because(cause(away), "is the seed up? Run join again when it is", "asking for CertificateSigningRequest %s until join gave up", csr.Name)
 	case approved(csr):
 		return because(stop, "kube-controller-manager signs, given --cluster-signing-cert-file and --cluster-signing-key-file; where there is none, start the manager with --signing-cert and --signing-key",
