@@ -41,6 +41,7 @@ const (
 
 // FlannelBackend is how flannel carries pod traffic between nodes.
 // +kubebuilder:validation:XValidation:rule="!has(self.vxlan) || !has(self.type) || self.type == 'VXLAN'",messageExpression="'backend.vxlan is set but backend.type is ' + self.type + ': remove backend.vxlan, or set backend.type: VXLAN'",fieldPath=".vxlan"
+// +kubebuilder:validation:XValidation:rule="!has(self.mtu) || self.mtu == 0 || !has(self.type) || self.type in ['VXLAN', 'WireGuard']",messageExpression="'backend.mtu is set and has no effect with backend.type ' + self.type + ': remove backend.mtu'",fieldPath=".mtu"
 type FlannelBackend struct {
 	// type of the backend: VXLAN, HostGateway, WireGuard or UDP. Changing it
 	// interrupts every pod's network and needs allowDisruptiveChange. Default:
@@ -52,8 +53,9 @@ type FlannelBackend struct {
 	// +optional
 	VXLAN *VXLANBackend `json:"vxlan,omitempty"`
 	// mtu of the pod network in bytes; 0 lets flannel work it out from the
-	// interface. When set, leave room for the encapsulation (VXLAN 50, WireGuard
-	// 60 bytes). Default: 0.
+	// interface. When set, leave room in the interface's for the encapsulation
+	// (VXLAN 50, WireGuard 80 bytes); of other types flannel looks at the interface
+	// alone. Changing it rebuilds docker0 on every node. Default: 0. Example: 1400.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == 0 || (self >= 576 && self <= 65535)",message="backend.mtu must be 0 (flannel works it out) or from 576 to 65535 bytes, for example 1450"
 	MTU *int32 `json:"mtu,omitempty"`

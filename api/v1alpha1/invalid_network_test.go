@@ -50,6 +50,7 @@ var invalidNetworks = []invalid{
 	{"vxlan.port is over 65535", `{spec: {backend: {vxlan: {port: 65536}}}}`, "spec.backend.vxlan.port", "should be less than or equal to 65535"},
 	{"backend.mtu is tiny", `{spec: {backend: {mtu: 100}}}`, "spec.backend.mtu", "Invalid value: 100: backend.mtu must be 0 (flannel works it out) or from 576 to 65535 bytes, for example 1450"},
 	{"backend.mtu is negative", `{spec: {backend: {mtu: -1}}}`, "spec.backend.mtu", "backend.mtu must be 0"},
+	{"backend.mtu of a type that looks at the interface alone", `{spec: {backend: {type: HostGateway, mtu: 1400}}}`, "spec.backend.mtu", "backend.mtu is set and has no effect with backend.type HostGateway: remove backend.mtu"},
 	// subnetManager
 	{"etcd without its settings", `{spec: {subnetManager: {type: Etcd}}}`, "spec.subnetManager", "subnetManager.type Etcd needs subnetManager.etcd: set etcd.endpoints"},
 	{"etcd settings without the type", `{spec: {subnetManager: {etcd: {endpoints: ["http://10.64.3.7:2379"]}}}}`, "spec.subnetManager", "subnetManager.etcd is set but subnetManager.type is not Etcd: set type: Etcd, or remove etcd"},

@@ -40,7 +40,10 @@ var flannelTypes = map[string]string{"VXLAN": "vxlan", "HostGateway": "host-gw",
 func FlannelNetConf(n resolve.Network) NetConf {
 	c := NetConf{
 		Network: n.PodCIDR.String(), SubnetLen: n.PodSubnetLength,
-		Backend: NetConfBackend{Type: flannelTypes[string(n.Backend.Type)], MTU: n.Backend.MTU},
+		Backend: NetConfBackend{Type: flannelTypes[string(n.Backend.Type)]},
+	}
+	if n.Backend.MTU != 0 { // flannel wants that of the packets around those of the pods
+		c.Backend.MTU = n.Backend.MTU + n.Backend.Overhead()
 	}
 	if c.Backend.Type == "vxlan" {
 		c.Backend.VNI, c.Backend.Port, c.Backend.DirectRouting = n.Backend.VNI, n.Backend.Port, n.Backend.DirectRouting

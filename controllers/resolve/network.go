@@ -67,7 +67,27 @@ func (r *resolver) backend(spec v1alpha1.FlannelBackend) {
 		DirectRouting: vxlan.DirectRouting,
 		MTU:           or(spec.MTU, 0),
 	}
-	r.oneOf("network.backend.type", string(r.node.Network.Backend.Type), "VXLAN", "HostGateway", "WireGuard", "UDP")
+	b := r.node.Network.Backend
+	r.oneOf("network.backend.type", string(b.Type), "VXLAN", "HostGateway", "WireGuard", "UDP")
+	if b.MTU != 0 && b.Type != v1alpha1.BackendVXLAN && b.Type != v1alpha1.BackendWireGuard {
+		r.invalid("network.backend.mtu", strconv.Itoa(int(b.MTU)), "has no effect with backend.type %s: remove it", b.Type)
+	}
+}
+
+// podMTU is what flannel will find out of the interface, where no MTU is set.
+func (r *resolver) podMTU() {
+	b := &r.node.Network.Backend
+	b.PodMTU = int(b.MTU)
+	for _, i := range r.in.Facts.Interfaces {
+		if b.PodMTU == 0 && i.MTU != 0 && i.Name == r.node.Interface {
+			b.PodMTU = int(i.MTU - b.Overhead())
+		}
+	}
+}
+
+// Overhead is what a backend takes of the MTU below it, in bytes (flannel, pkg/backend).
+func (b Backend) Overhead() int32 {
+	return map[v1alpha1.BackendType]int32{v1alpha1.BackendVXLAN: 50, v1alpha1.BackendWireGuard: 80, v1alpha1.BackendUDP: 28}[b.Type]
 }
 
 // NetworkOf resolves what of a network is the same for every node: its ranges and backend, and where

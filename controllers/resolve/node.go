@@ -134,6 +134,8 @@ type Backend struct {
 	DirectRouting bool
 	// MTU in bytes; 0 lets flannel work it out.
 	MTU int32
+	// PodMTU is what pods get, in bytes; 0 where the facts do not have what it follows from.
+	PodMTU int
 }
 
 // Flannel has the settings of flanneld.

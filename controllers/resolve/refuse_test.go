@@ -25,6 +25,9 @@ func TestNetworksThatCannotWorkAreRefused(t *testing.T) {
 			n.Masquerade, n.ReversePathFilter = new(v1alpha1.MasqueradeNone), new(v1alpha1.ReversePathStrict)
 		}), "", "network.reversePathFilter", "SB004"},
 		"Enum": {"admission is not a trust boundary", network(func(n *v1alpha1.NetworkConfigSpec) { n.Hairpin = new(v1alpha1.HairpinMode("x --y")) }), "", "network.hairpin", "not one of"},
+		"MTU": {"flannel would not look at it", network(func(n *v1alpha1.NetworkConfigSpec) {
+			n.Backend = &v1alpha1.FlannelBackend{Type: new(v1alpha1.BackendUDP), MTU: new(int32(1400))}
+		}), "", "network.backend.mtu", "no effect with backend.type UDP"},
 		"EtcdEndpoint": {"a second endpoint smuggled in", network(func(n *v1alpha1.NetworkConfigSpec) {
 			n.SubnetManager.Etcd.Endpoints = []v1alpha1.EtcdEndpoint{"http://10.64.3.7:2379,http://evil:1"}
 		}), "", "network.subnetManager.etcd.endpoints[0]", "not a URL"},

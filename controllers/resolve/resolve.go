@@ -37,6 +37,7 @@ func Resolve(in Input) (Node, error) {
 	r.kubernetes()
 	r.network()
 	r.address()
+	r.podMTU()
 	r.flannel()
 	r.docker()
 	r.criDockerd()

@@ -127,7 +127,7 @@ func TestResolveAppliesTheDocumentedDefaults(t *testing.T) {
 	}
 	want := defaults{
 		IP: "198.51.100.20", Interface: "enp1s0", SubnetLength: 24,
-		Backend:    resolve.Backend{Type: "VXLAN", VNI: 1, Port: 8472},
+		Backend:    resolve.Backend{Type: "VXLAN", VNI: 1, Port: 8472, PodMTU: 1450},
 		Masquerade: "ClusterCIDR", Hairpin: "HairpinVeth", Forward: "ACCEPT",
 		Downloads: 3, LiveRestore: true, IPForward: true, Rotate: true, Cgroup: "systemd", LogDriver: "json-file", DataRoot: "/var/lib/docker",
 		LogOptions: map[string]string{"max-size": "100m", "max-file": "3"}, Pause: "registry.k8s.io/pause:3.10",
