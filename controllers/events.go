@@ -95,6 +95,6 @@ func configRefused(node *v1alpha1.NodeState, p *report.Pass) Event {
 }
 
 func revisionApplied(node *v1alpha1.NodeState, p *report.Pass) Event {
-	message := fmt.Sprintf("the host holds revision %s: %d steps, disruption %s", p.Revision, len(p.Results), p.Plan.Disruption())
+	message := fmt.Sprintf("the host holds revision %s: %d steps, disruption %s", p.Revision, len(p.Results), report.Disruption(node.Status, p))
 	return Event{node, corev1.EventTypeNormal, "RevisionApplied", "Apply", message}
 }

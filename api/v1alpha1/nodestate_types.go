@@ -86,6 +86,11 @@ type ApplyStatus struct {
 	// finished is when the pass ended.
 	// +required
 	Finished metav1.Time `json:"finished"`
+	// revision that the host was brought towards.
+	// Example: "workers-6f9c4d7b21".
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Revision string `json:"revision,omitempty"`
 	// steps that were planned.
 	// +optional
 	Steps int32 `json:"steps,omitempty"`
@@ -99,7 +104,10 @@ type ApplyStatus struct {
 	// failed.
 	// +optional
 	Failed int32 `json:"failed,omitempty"`
-	// disruption is the most that any of the steps cost.
+	// disruption is the most that any of the steps cost that were taken, in this
+	// pass and in those before it on the way to the same revision. What was
+	// skipped, or waits, cost nothing.
+	// Example: "Restart".
 	// +optional
 	Disruption DisruptionName `json:"disruption,omitempty"`
 }

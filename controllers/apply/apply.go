@@ -34,6 +34,8 @@ type Result struct {
 	Outcome Outcome
 	// Err names the resource and the cause; nil if Done or Deferred.
 	Err error
+	// Tried is true once the step was begun, whatever became of it.
+	Tried bool
 	// Unchecked says which program had no opinion of a file of this step, and why; nil when each
 	// had one.
 	Unchecked error
@@ -62,6 +64,18 @@ func (r Results) Err() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Disruption is the most that any step cost that was taken, deferred or tried. One that waits, or was
+// skipped, cost nothing.
+func (r Results) Disruption() state.Disruption {
+	d := state.None
+	for i := range r {
+		if r[i].Tried {
+			d = max(d, r[i].Step.Disruption)
+		}
+	}
+	return d
 }
 
 // Apply carries out the plan. The error is one of the ledger's: without a ledger on disk nothing
@@ -158,13 +172,16 @@ func (r *runner) take(ctx context.Context, s plan.Step) (Result, error) {
 	}
 	err = r.do(ctx, &s)
 	r.book.remember(&s, err, r.now)
+	res := Result{Step: s, Outcome: Done, Tried: true, Unchecked: unchecked}
 	switch {
 	case errors.Is(err, host.ErrDeferred):
-		return Result{Step: s, Outcome: Deferred, Unchecked: unchecked}, r.record(ctx, &s)
+		res.Outcome = Deferred
 	case err != nil:
-		return r.fail(s, Failed, err), nil
+		res = r.fail(s, Failed, err)
+		res.Tried = true
+		return res, nil
 	}
-	return Result{Step: s, Outcome: Done, Unchecked: unchecked}, r.record(ctx, &s)
+	return res, r.record(ctx, &s)
 }
 
 // obstacle is why a step is not tried. What needs a step that waits, waits with it.

@@ -26,7 +26,9 @@ func (r *runner) again(steps []plan.Step) Results {
 	var results Results
 	for i := range steps {
 		if was, ok := r.tried[steps[i].Target]; ok {
-			results = append(results, r.fail(steps[i], was.Outcome, was.Err))
+			again := r.fail(steps[i], was.Outcome, was.Err)
+			again.Tried = was.Tried
+			results = append(results, again)
 		}
 	}
 	if results != nil && len(results) < len(steps) {
@@ -54,7 +56,8 @@ func (r *runner) transaction(ctx context.Context, steps []plan.Step) (Results, e
 		return nil, err
 	}
 	err := r.host.Packages.Change(ctx, r.transactionOf(steps))
-	if _, untouched := errors.AsType[*host.UntouchedError](err); untouched && !r.resume {
+	_, untouched := errors.AsType[*host.UntouchedError](err)
+	if untouched && !r.resume {
 		r.book.ledger.Installing, r.book.behind = nil, true
 	}
 	deferred := errors.Is(err, host.ErrDeferred)
@@ -70,6 +73,7 @@ func (r *runner) transaction(ctx context.Context, steps []plan.Step) (Results, e
 		default:
 			results = append(results, Result{Step: s, Outcome: Done})
 		}
+		results[i].Tried = !untouched
 	}
 	if err != nil && !deferred {
 		return results, nil

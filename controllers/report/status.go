@@ -7,6 +7,7 @@ import (
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/state"
 )
 
 // Status is the NodeState's status after the pass.
@@ -19,7 +20,7 @@ func Status(before v1alpha1.NodeStateStatus, p *Pass) v1alpha1.NodeStateStatus {
 	if p.Agrees() {
 		s.Revision, s.Secrets = p.Revision, slices.Clone(p.Secrets)
 	}
-	if next := applyStatus(p); p.Changed() || (p.failed() > 0 && !sameOutcome(s.Apply, next)) {
+	if next := applyStatus(before, p); p.Changed() || (p.failed() > 0 && !sameOutcome(s.Apply, next)) {
 		s.Apply = next
 	}
 	s.Pending = pending(before.Pending, p)
@@ -65,16 +66,32 @@ func drift(p *Pass) *v1alpha1.DriftStatus {
 	return d
 }
 
-func applyStatus(p *Pass) *v1alpha1.ApplyStatus {
+func applyStatus(before v1alpha1.NodeStateStatus, p *Pass) *v1alpha1.ApplyStatus {
 	return &v1alpha1.ApplyStatus{
+		Revision:   p.Enforced,
 		Started:    metav1.NewTime(p.Started).Rfc3339Copy(),
 		Finished:   metav1.NewTime(p.Finished).Rfc3339Copy(),
 		Steps:      count(len(p.Results)),
 		Changed:    count(p.Results.Count(apply.Done)),
 		Deferred:   count(p.Results.Count(apply.Deferred)),
 		Failed:     count(p.failed()),
-		Disruption: v1alpha1.DisruptionName(p.Plan.Disruption().String()),
+		Disruption: v1alpha1.DisruptionName(Disruption(before, p).String()),
 	}
+}
+
+// Disruption is the most that the way to the pass's revision has cost. It may take several passes: for a
+// permit, for a certificate, for a lease.
+func Disruption(before v1alpha1.NodeStateStatus, p *Pass) state.Disruption {
+	cost, last := p.Results.Disruption(), before.Apply
+	there := before.Revision == p.Revision && slices.Equal(before.Secrets, p.Secrets)
+	if last == nil || there || p.Enforced != p.Revision || last.Revision != p.Revision {
+		return cost
+	}
+	earlier, err := state.ParseDisruption(string(last.Disruption))
+	if err != nil {
+		return cost // of a newer release
+	}
+	return max(cost, earlier)
 }
 
 func count(n int) int32 { return int32(min(n, 1<<30)) } //nolint:gosec // bounded

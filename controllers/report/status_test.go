@@ -242,13 +242,15 @@ func TestMessagesAreBoundedAndClean(t *testing.T) {
 
 func TestApplyAndDriftAreCounted(t *testing.T) {
 	p := good()
-	p.Plan = plan.Plan{Steps: []plan.Step{{Disruption: state.Reload}}}
 	p.Results = apply.Results{result(apply.Done, "/a"), result(apply.Deferred, "/b"), result(apply.Failed, "/c"), result(apply.Skipped, "/d")}
+	for i, d := range []state.Disruption{state.Reload, state.None, state.None, state.Recreate} {
+		p.Results[i].Step.Disruption, p.Results[i].Tried = d, p.Results[i].Outcome != apply.Skipped
+	}
 	p.Corrected, p.LastCorrected = 7, &state.Correction{What: state.Ref{Kind: state.KindFile, Name: "/a"}, When: start}
 	s := report.Status(v1alpha1.NodeStateStatus{}, &p)
 	want := &v1alpha1.ApplyStatus{
 		Started: metav1.NewTime(start), Finished: metav1.NewTime(start.Add(time.Second)),
-		Steps: 4, Changed: 1, Deferred: 1, Failed: 2, Disruption: "Reload",
+		Revision: p.Enforced, Steps: 4, Changed: 1, Deferred: 1, Failed: 2, Disruption: "Reload",
 	}
 	if diff := cmp.Diff(want, s.Apply); diff != "" {
 		t.Errorf("apply (-want +got):\n%s", diff)
@@ -259,6 +261,30 @@ func TestApplyAndDriftAreCounted(t *testing.T) {
 	idle := good()
 	if again := report.Status(s, &idle); again.Apply == nil {
 		t.Error("a pass with nothing to do forgot the last that changed something")
+	}
+}
+
+func TestDisruptionIsThatOfTheWholeWayToARevision(t *testing.T) {
+	cost := func(d state.Disruption) report.Pass {
+		p := good()
+		p.Results = apply.Results{{Step: plan.Step{Disruption: d}, Outcome: apply.Done, Tried: true}}
+		return p
+	}
+	halfway := cost(state.Restart)
+	halfway.Remaining = plan.Plan{Steps: []plan.Step{{Waits: true, Blocked: "it waits for a lease"}}}
+	elsewhere := v1alpha1.NodeStateStatus{Revision: "workers-0", Apply: &v1alpha1.ApplyStatus{Revision: "workers-0", Disruption: "Recreate"}}
+	first := report.Status(elsewhere, &halfway)
+	if got := first.Apply.Disruption; got != "Restart" {
+		t.Errorf("the first pass: %s; what another revision cost does not count", got)
+	}
+	last := cost(state.None)
+	there := report.Status(first, &last)
+	if got := there.Apply.Disruption; got != "Restart" {
+		t.Errorf("the last pass: %s; what the first one cost is forgotten", got)
+	}
+	repair := cost(state.Reload)
+	if got := report.Status(there, &repair).Apply.Disruption; got != "Reload" {
+		t.Errorf("a repair afterwards: %s", got)
 	}
 }
 

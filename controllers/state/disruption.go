@@ -40,10 +40,18 @@ func (d *Disruption) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("disruption: %w", err)
 	}
-	i := slices.Index(disruptionNames, s)
-	if i < 0 {
-		return fmt.Errorf("disruption %q: want one of %v", s, disruptionNames)
+	parsed, err := ParseDisruption(s)
+	if err == nil {
+		*d = parsed
 	}
-	*d = Disruption(i)
-	return nil
+	return err
+}
+
+// ParseDisruption is the inverse of String.
+func ParseDisruption(name string) (Disruption, error) {
+	i := slices.Index(disruptionNames, name)
+	if i < 0 {
+		return None, fmt.Errorf("disruption %q: want one of %v", name, disruptionNames)
+	}
+	return Disruption(i), nil
 }
