@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ type Bridge struct {
 	Stale bool
 	// Old says why the lease does not count for now; empty when it does.
 	Old string
+	// Moves says why flannel has to give another lease once it reads its network anew; empty when it
+	// can keep this one.
+	Moves string
 }
 
 var errNoLease = errors.New("flannel has written no lease")
@@ -32,6 +36,7 @@ func LookAt(name string, want *state.Bridge, seen state.Host) Bridge {
 	if b.LeaseErr != nil {
 		return b
 	}
+	b.Moves = moves(want, b.Lease)
 	options, present := seen.Files[want.Options]
 	b.Stale = !present || string(options.Content) != string(b.Lease.EnvFile())
 	if giver := seen.Units[want.Giver]; giver.Activity != state.Active {
@@ -60,6 +65,24 @@ func lease(want *state.Bridge, seen state.Host) (dockeropts.Lease, error) {
 		return dockeropts.Lease{}, errNoLease
 	}
 	return dockeropts.Parse(file.Content)
+}
+
+// moves compares a lease with the network that is wanted, as flannel does with a lease that it had
+// (flannel, pkg/subnet/etcd, isSubnetConfigCompat; the first subnet is never given out).
+func moves(want *state.Bridge, lease dockeropts.Lease) string {
+	network, err := netip.ParsePrefix(want.Network)
+	subnet := lease.Bridge.Masked()
+	switch {
+	case err == nil && !network.Contains(subnet.Addr()):
+		return fmt.Sprintf("subnet %s is not in podCIDR %s", subnet, network)
+	case want.Length != 0 && subnet.Bits() != want.Length:
+		return fmt.Sprintf("subnet %s is no /%d", subnet, want.Length)
+	case err == nil && want.Length != 0 && subnet.Addr() == network.Addr():
+		return fmt.Sprintf("subnet %s is the first of podCIDR %s, which flannel gives to nobody", subnet, network)
+	case want.MTU != 0 && lease.MTU != want.MTU:
+		return fmt.Sprintf("MTU %d becomes %d", lease.MTU, want.MTU)
+	}
+	return ""
 }
 
 // mtuFault looks at a bridge without ports only if docker was started with other options: before

@@ -133,12 +133,15 @@ func look(ctx context.Context, h Host, ref state.Ref, verified *state.Verified, 
 
 var errNotRunning = errors.New("the host does not run")
 
-// observeContainers asks the engine only when a bridge is not as the lease has it, since it is the one
-// question whose answer grows with the pods.
+// observeContainers asks the engine only when a bridge is not as the lease has it, or will not be, since
+// it is the one question whose answer grows with the pods.
 func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
 	for _, name := range state.SortedKeys(desired.Links) {
 		want := desired.Links[name].Bridge
-		if want == nil || h.Containers == nil || seen.Units[want.Maker].Activity != state.Active || chain.LookAt(name, want, seen).Fault == "" {
+		if want == nil || h.Containers == nil || seen.Units[want.Maker].Activity != state.Active {
+			continue
+		}
+		if is := chain.LookAt(name, want, seen); is.Fault == "" && is.Moves == "" {
 			continue
 		}
 		running, err := h.Containers.Running(ctx)

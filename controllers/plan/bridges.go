@@ -74,6 +74,9 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 	}
 	link.Blocked, link.Waits = b.obstacle(want, r, link.Reason)
 	if link.Blocked != "" {
+		if link.Waits {
+			link.Also = b.toStop(want)
+		}
 		b.add(link)
 		return false
 	}

@@ -62,6 +62,13 @@ func withPods(o *state.Host) {
 	o.Links["docker0"] = link
 }
 
+// reads makes a unit read something new.
+func reads(d *state.Host, name string) {
+	u := d.Units[name]
+	u.Inputs = append(u.Inputs, state.Input{Name: "net-conf.json", Hash: "new", Disruption: state.Restart})
+	d.Units[name] = u
+}
+
 func TestPlanOfABridge(t *testing.T) {
 	const permit = "the plan's own"
 	unknownContainers := state.Ref{Kind: state.KindContainers, Name: docker}
@@ -69,6 +76,24 @@ func TestPlanOfABridge(t *testing.T) {
 		name, reason, permit string
 		change               func(d, o *state.Host, l *state.Ledger)
 	}{
+		{"bridge-next-network", "another network is another lease, and so another docker0", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+		}},
+		{"bridge-next-length", "so are subnets of another length", "", func(d, _ *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			d.Links["docker0"].Bridge.Length = 25
+		}},
+		{"bridge-next-mtu", "so is another MTU", "", func(d, _ *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			d.Links["docker0"].Bridge.MTU = 1500
+		}},
+		{"bridge-next-same", "a flanneld that is restarted for another reason keeps its lease", "", func(d, _ *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			b := d.Links["docker0"].Bridge
+			b.Network, b.Length, b.MTU = "172.30.0.0/17", 24, 1450
+		}},
 		{"bridge-agrees", "a bridge on the lease needs no step", "", func(_, _ *state.Host, _ *state.Ledger) {}},
 		{"bridge-no-lease", "without a lease nobody knows what docker0 is to be", "", func(_, o *state.Host, _ *state.Ledger) {
 			delete(o.Files, subnetEnv)

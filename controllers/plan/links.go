@@ -49,6 +49,11 @@ func (b *builder) links() {
 		b.restoreValue(linkRef(name), mode(seen.Promiscuous), present)
 	}
 	b.resume()
+	for _, name := range state.SortedKeys(b.desired.Links) {
+		if want := b.desired.Links[name].Bridge; want != nil {
+			b.foresee(name, want)
+		}
+	}
 }
 
 // verify ends a recreation with a look at the bridge, unless one comes before the kubelet anyway.

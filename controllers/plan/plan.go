@@ -50,6 +50,8 @@ type Step struct {
 	Reason string `json:"reason"`
 	// Disruption is what the step costs.
 	Disruption state.Disruption `json:"disruption"`
+	// Also is what else the step disturbs, without a step of its own.
+	Also []Disturbance `json:"also,omitempty"`
 	// Drift is true when somebody else changed what Seedbed had put there.
 	Drift bool `json:"drift,omitempty"`
 	// Blocked says why the step cannot be taken; it then counts as failed and its dependants wait.
@@ -138,15 +140,6 @@ func (p Plan) Installs() bool {
 		}
 	}
 	return false
-}
-
-// Disruption is the most that any step costs.
-func (p Plan) Disruption() state.Disruption {
-	d := state.None
-	for i := range p.Steps {
-		d = max(d, p.Steps[i].Disruption)
-	}
-	return d
 }
 
 // New plans the way from observed to desired. Resources that the ledger owns and desired does not

@@ -9,66 +9,23 @@ import (
 )
 
 // String is the dry run, the log and the golden file: a summary, then a line for each step with
-// its sign (+ new, ~ changed, - put back or stopped, ? looked at, ! blocked), target, action, cost and reason.
+// its sign (+ new, ~ changed, - put back or stopped, ? looked at, ! not taken), target, action, cost and reason.
 func (p Plan) String() string {
 	var out strings.Builder
 	out.WriteString(p.Summary())
 	out.WriteString("\n")
 	w := tabwriter.NewWriter(&out, 0, 4, 2, ' ', 0)
-	for i := range p.Steps {
+	for i, d := range p.destinies() {
 		s := &p.Steps[i]
-		fmt.Fprintf(w, "  %s %s\t%s\t%s\n", s.sign(), s.Target, s.does(), s.why())
+		fmt.Fprintf(w, "  %s %s\t%s\t%s\n", s.sign(d), s.Target, s.does(), s.why(d))
 	}
 	_ = w.Flush() // a strings.Builder does not fail
 	return out.String()
 }
 
-// Summary counts the steps and names the units that are disturbed.
-func (p Plan) Summary() string {
-	if len(p.Steps) == 0 {
-		return "Nothing to do."
-	}
-	disturbed := map[state.Disruption][]string{}
-	started, blocked := 0, 0
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		switch {
-		case s.Blocked != "":
-			blocked++
-		case s.Disruption > state.None:
-			disturbed[s.Disruption] = append(disturbed[s.Disruption], s.disturbs())
-		case s.Action == Start && s.Target.Kind == state.KindUnit:
-			started++
-		}
-	}
-	parts := []string{Count(len(p.Steps), "step")}
-	if started > 0 {
-		parts = append(parts, Count(started, "unit")+" started")
-	}
-	if blocked > 0 {
-		parts = append(parts, fmt.Sprintf("%d blocked", blocked))
-	}
-	for d := state.Reboot; d > state.None; d-- {
-		if units := disturbed[d]; len(units) > 0 {
-			parts = append(parts, fmt.Sprintf("%s: %s", d, strings.Join(units, ", ")))
-		}
-	}
-	if len(disturbed) == 0 {
-		parts = append(parts, "nothing is reloaded or restarted")
-	}
-	return strings.Join(parts, "; ") + "."
-}
-
-func (s *Step) disturbs() string {
-	if s.Target.Kind == state.KindContainers {
-		return "all containers"
-	}
-	return s.Target.Name
-}
-
-func (s *Step) sign() string {
+func (s *Step) sign(d destiny) string {
 	switch {
-	case s.Blocked != "":
+	case d.fate != taken:
 		return "!"
 	case s.Action == Check:
 		return "?"
@@ -94,17 +51,26 @@ func (s *Step) does() string {
 	return string(s.Action)
 }
 
-func (s *Step) why() string {
-	if s.Blocked != "" && s.Waits {
-		return "WAITS: " + s.Blocked
+// why is the reason with the cost, and why the step is not taken now.
+func (s *Step) why(d destiny) string {
+	why, word := s.Reason, "WAITS"
+	if d.fate == stuck {
+		word = "BLOCKED"
 	}
-	if s.Blocked != "" {
-		return "BLOCKED: " + s.Blocked
+	switch {
+	case d.fate == taken:
+	case s.Blocked != "":
+		why = word + ": " + s.Blocked
+	default:
+		why = fmt.Sprintf("%s with %s: %s", word, d.with, s.Reason)
+	}
+	if d.fate == stuck {
+		return why
 	}
 	if s.Disruption != state.None {
-		return fmt.Sprintf("%s [%s]", s.Reason, s.Disruption)
+		why += fmt.Sprintf(" [%s]", s.Disruption)
 	}
-	return s.Reason
+	return why
 }
 
 // Count says how many of something there are, in English.

@@ -47,10 +47,14 @@ func addLinks(host state.Host, n resolve.Node) {
 	link := state.Link{
 		Component: state.ComponentDocker, Promiscuous: &promiscuous,
 		Bridge: &state.Bridge{
-			Lease: resolve.PathSubnetEnv, Options: resolve.PathDockerOptsEnv, Network: n.Network.PodCIDR.String(),
+			Lease: resolve.PathSubnetEnv, Options: resolve.PathDockerOptsEnv,
+			Network: n.Network.PodCIDR.String(), MTU: n.Network.Backend.PodMTU,
 			Giver: resolve.UnitFlannel, Writer: resolve.UnitDockerOpts, Maker: resolve.UnitDocker,
 			Socket: resolve.UnitDockerSocket, Users: []string{resolve.UnitKubelet},
 		},
+	}
+	if n.Flannel.Etcd != nil { // else it is the Node's podCIDR, as long as it is
+		link.Bridge.Length = n.Network.PodSubnetLength
 	}
 	if n.Network.Hairpin == v1alpha1.HairpinVeth {
 		hairpin := true

@@ -52,6 +52,9 @@ type Bridge struct {
 	Users []string
 	// Network is the range that every lease is in, such as "172.30.0.0/16".
 	Network string
+	// Length of every lease's subnet, and the MTU in it, in bytes; each 0 where that is not known, or
+	// not flannel's to choose.
+	Length, MTU int
 }
 
 // Container is a container that runs. Only what decides about docker0 is in it.
