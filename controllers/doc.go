@@ -26,6 +26,7 @@
 //
 //	state                                 what the stages speak
 //	revision resolve render plan report   the stages that decide, pure
+//	forecast                              what an agent will do, before it does it; pure
 //	rollout nodeobject leases approve     the manager's decisions, pure
 //	flannelstore                          what flannel keeps in etcd
 //	host host/linux host/hosttest         ports of a host, the real ones, the fakes

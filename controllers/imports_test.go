@@ -39,6 +39,8 @@ var beside = map[string][]string{
 	"leases":       {},
 	"flannelstore": {"leases", "state"},
 	"testenv":      {"seed"},
+	// The stages up to the plan, without a pass.
+	"forecast": {"state", "revision", "dockeropts", "chain", "resolve", "render", "plan"},
 	// The identity of a node: how it gets one, and how it gives it up with all that it did.
 	"credentials": {"state", "host", "resolve"},
 	"join":        {"state", "host", "resolve", "plan", "apply", "credentials"},
@@ -49,7 +51,7 @@ var knowsAll = []string{".", "cli"}
 
 // pure packages decide and never act.
 var pure = []string{
-	"state", "revision", "resolve", "render", "plan", "report", "nodeobject", "rollout", "dockeropts", "chain", "approve",
+	"state", "revision", "resolve", "render", "plan", "report", "nodeobject", "rollout", "dockeropts", "chain", "approve", "forecast",
 }
 
 // talksToKubernetes are the packages that may hold a client.

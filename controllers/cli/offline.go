@@ -51,9 +51,11 @@ func (in *offlineInput) addFlags(c *cobra.Command) {
 // offlineNode is a node as the files say it is to be.
 type offlineNode struct {
 	name     string
+	config   string
 	revision string
-	facts    v1alpha1.Facts
-	desired  state.Host
+	// input is what it is resolved from.
+	input   resolve.Input
+	desired state.Host
 	// missing is why desired is only what has to be installed first.
 	missing resolve.Errors
 	// placeholders are the Secrets whose content nobody gave.
@@ -75,6 +77,25 @@ type hostKnowledge struct {
 
 // node reads the files and renders the node.
 func (in *offlineInput) node(stdin io.Reader, known hostKnowledge) (offlineNode, error) {
+	n, err := in.read(stdin, known)
+	if err != nil {
+		return offlineNode{}, err
+	}
+	resolved, err := resolve.Resolve(n.input)
+	if err != nil {
+		return offlineNode{}, n.unrealised(err)
+	}
+	n.missing = resolved.Missing
+	n.desired, err = render.Render(resolved)
+	return n, err
+}
+
+func (n offlineNode) unrealised(err error) error {
+	return fmt.Errorf("NodeConfig %s cannot be realised on %s: %w", n.config, n.name, err)
+}
+
+// read reads the files and finds what the node is resolved from.
+func (in *offlineInput) read(stdin io.Reader, known hostKnowledge) (offlineNode, error) {
 	objects, err := loadObjects(in.files, stdin)
 	if err != nil {
 		return offlineNode{}, err
@@ -83,51 +104,26 @@ func (in *offlineInput) node(stdin io.Reader, known hostKnowledge) (offlineNode,
 	if err != nil {
 		return offlineNode{}, err
 	}
-	n := offlineNode{name: in.nodeName, facts: known.facts}
+	n := offlineNode{name: in.nodeName}
 	if n.name == "" {
-		n.name = strings.ToLower(n.facts.Hostname)
+		n.name = strings.ToLower(known.facts.Hostname)
 	}
 	if n.name == "" {
 		return offlineNode{}, errors.New("the facts have no hostname: add one, or give --node-name")
 	}
-	rev, prefix, err := in.revision(objects, n.name)
-	if err != nil {
+	var rev revision.Revision
+	if rev, n.config, err = in.revision(objects, n.name); err != nil {
 		return offlineNode{}, err
 	}
-	if _, n.revision, err = rev.Encode(prefix); err != nil {
+	if _, n.revision, err = rev.Encode(n.config); err != nil {
 		return offlineNode{}, err
 	}
 	n.placeholders = missing(rev.SecretNames(), values)
-	secrets := resolve.NewSecrets(values).WithPlaceholders()
-	resolved, err := resolve.Resolve(resolve.Input{
-		NodeName: n.name, Revision: rev, Facts: n.facts, Secrets: secrets, KubeletHasCertificate: known.kubeletCertified,
-	})
-	if err != nil {
-		return offlineNode{}, fmt.Errorf("NodeConfig %s cannot be realised on %s: %w", prefix, n.name, err)
+	n.input = resolve.Input{
+		NodeName: n.name, Revision: rev, Facts: known.facts,
+		Secrets: resolve.NewSecrets(values).WithPlaceholders(), KubeletHasCertificate: known.kubeletCertified,
 	}
-	n.missing = resolved.Missing
-	n.desired, err = render.Render(resolved)
-	return n, err
-}
-
-// rest says, a line each, why the rest of the node can be planned only once this is installed.
-func (n offlineNode) rest() []string {
-	lines := make([]string, len(n.missing))
-	for i, e := range n.missing {
-		lines[i] = e.Error()
-	}
-	return lines
-}
-
-// sayRest tells a user that this is not all.
-func (n offlineNode) sayRest(w io.Writer, comment string) {
-	if len(n.missing) == 0 {
-		return
-	}
-	say(w, "%sThe rest can be planned once this is installed; until then:\n", comment)
-	for _, line := range n.rest() {
-		say(w, "%s  %s\n", comment, line)
-	}
+	return n, nil
 }
 
 // revision cuts the revision of the NodeConfig that governs the node.

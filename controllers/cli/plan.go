@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -11,9 +12,9 @@ import (
 
 	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/apply"
+	"seedbed.dev/seedbed/controllers/forecast"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/linux"
-	"seedbed.dev/seedbed/controllers/plan"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
 )
@@ -42,15 +43,15 @@ programs, and they are not there yet, the plan is what has to be installed first
   seedbed plan -f edited/ --facts node-a.yaml --host-root /srv/images/node-a`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			node, p, err := in.plan(cmd, hostRoot)
+			node, told, err := in.plan(cmd, hostRoot)
 			if err != nil {
 				return err
 			}
+			view := viewOfPlan(node, told)
 			if output != outputText {
-				return encode(cmd.OutOrStdout(), output, planView{node.name, node.revision, p.Disruption(), node.rest(), p})
+				return encode(cmd.OutOrStdout(), output, view)
 			}
-			say(cmd.OutOrStdout(), "Node %s, revision %s\n%s", node.name, node.revision, p)
-			node.sayRest(cmd.OutOrStdout(), "")
+			view.print(cmd.OutOrStdout())
 			return nil
 		},
 	}
@@ -60,39 +61,38 @@ programs, and they are not there yet, the plan is what has to be installed first
 	return c
 }
 
-type planView struct {
-	Node       string           `json:"node"`
-	Revision   string           `json:"revision"`
-	Disruption state.Disruption `json:"disruption"`
-	// Missing is why the rest of the node can be planned only once this is installed.
-	Missing []string `json:"missing,omitempty"`
-	plan.Plan
-}
-
-func (in *offlineInput) plan(cmd *cobra.Command, hostRoot string) (offlineNode, plan.Plan, error) {
+func (in *offlineInput) plan(cmd *cobra.Command, hostRoot string) (offlineNode, forecast.Forecast, error) {
 	if hostRoot == "" {
 		facts, err := loadFacts(in.facts)
 		if err != nil {
-			return offlineNode{}, plan.Plan{}, err
+			return offlineNode{}, forecast.Forecast{}, err
 		}
-		node, err := in.node(cmd.InOrStdin(), hostKnowledge{facts: facts})
-		return node, plan.New(node.desired, nothing(node.desired), state.NewLedger()), err
+		return in.foretell(cmd.InOrStdin(), hostKnowledge{facts: facts}, state.NewLedger(), nothing)
 	}
 	h, err := in.host(hostRoot)
 	if err != nil {
-		return offlineNode{}, plan.Plan{}, err
+		return offlineNode{}, forecast.Forecast{}, err
 	}
 	defer h.Close() //nolint:errcheck // nothing was written
 	known, ledger, err := look(cmd.Context(), h)
 	if err != nil {
-		return offlineNode{}, plan.Plan{}, fmt.Errorf("host root %s: %w", hostRoot, err)
+		return offlineNode{}, forecast.Forecast{}, fmt.Errorf("host root %s: %w", hostRoot, err)
 	}
-	node, err := in.node(cmd.InOrStdin(), known)
+	return in.foretell(cmd.InOrStdin(), known, ledger, func(desired state.Host) state.Host {
+		return host.Observe(cmd.Context(), h, desired, ledger)
+	})
+}
+
+func (in *offlineInput) foretell(stdin io.Reader, known hostKnowledge, ledger state.Ledger, observe func(state.Host) state.Host) (offlineNode, forecast.Forecast, error) {
+	node, err := in.read(stdin, known)
 	if err != nil {
-		return offlineNode{}, plan.Plan{}, err
+		return offlineNode{}, forecast.Forecast{}, err
 	}
-	observed := host.Observe(cmd.Context(), h, node.desired, ledger)
-	return node, plan.New(node.desired, observed, ledger), nil
+	told, err := forecast.New(forecast.Input{Node: node.input, Observe: observe, Ledger: ledger})
+	if err != nil {
+		return offlineNode{}, forecast.Forecast{}, node.unrealised(err)
+	}
+	return node, told, nil
 }
 
 // host is this machine, or a host root with the facts that were given.

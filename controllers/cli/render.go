@@ -119,7 +119,7 @@ func viewOf(n offlineNode) nodeView {
 	for name, c := range n.desired.Chains {
 		v.Chains[name] = c.Policy
 	}
-	v.Missing, v.Packages = n.rest(), map[string]string{}
+	v.Missing, v.Packages = lines(n.missing), map[string]string{}
 	for name, p := range n.desired.Packages {
 		v.Packages[name] = p.Digest()
 	}
@@ -165,7 +165,7 @@ func printNode(w io.Writer, n offlineNode) {
 		b := n.desired.Binaries[path]
 		say(w, "binary %s (%s) from %s\n", path, b.Describe(), b.URL)
 	}
-	n.sayRest(w, "# ")
+	sayMissing(w, "# ", lines(n.missing))
 }
 
 // writeFiles writes below a new or empty folder. It is for looking at and for building images by

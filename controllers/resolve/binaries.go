@@ -58,20 +58,22 @@ func (r *resolver) oneProgramEach() {
 	byName := map[string]string{}
 	for _, b := range r.node.Binaries {
 		name := path.Base(b.Path)
-		if other, twice := byName[name]; twice && isProgram(name) {
+		_, isProgram := ComponentAt(b.Path)
+		if other, twice := byName[name]; twice && isProgram {
 			r.invalid("binaries", b.Path, "is %s, and so is %s: keep the one that is to run", name, other)
 		}
 		byName[name] = b.Path
 	}
 }
 
-func isProgram(name string) bool {
-	for _, program := range binaries {
-		if program == name {
-			return true
+// ComponentAt is the component whose program a path is for, by its last part.
+func ComponentAt(program string) (v1alpha1.ComponentName, bool) {
+	for name, binary := range binaries {
+		if binary == path.Base(program) {
+			return name, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // binaryOf finds a component's program among the binaries.

@@ -16,6 +16,8 @@ var _ host.Binaries = fakeBinaries{}
 type downloads struct {
 	served map[string][]byte
 	hashed int
+	// prints are versions by the hash of a program.
+	prints map[string]string
 }
 
 // Serve puts content at a URL; nil takes it away.
@@ -27,6 +29,13 @@ func (f *Fake) Serve(url string, content []byte) {
 		return
 	}
 	f.world.downloads.served[url] = content
+}
+
+// Prints makes a program of that content say which version it is, whatever SetFacts said of its path.
+func (f *Fake) Prints(content []byte, version string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.downloads.prints[state.Hash(content)] = version
 }
 
 // Hashed is how many binaries had to be read to know what they are.

@@ -38,6 +38,13 @@ func (f *Fake) SetLease(text string) {
 	f.world.makeTunnel()
 }
 
+// NextLease makes flanneld have another lease when it starts again.
+func (f *Fake) NextLease(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.lease = text
+}
+
 func (w *world) writeLease() {
 	w.files.makeParents(LeasePath)
 	w.files[LeasePath] = state.File{Content: []byte(w.lease), Mode: 0o644, Owner: "root", Group: "root"}

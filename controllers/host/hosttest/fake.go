@@ -91,7 +91,7 @@ func New() *Fake {
 		sysctls: map[string]string{}, modules: map[string]*module{},
 		chains:   map[string]string{"filter/INPUT": "ACCEPT", "filter/FORWARD": "ACCEPT", "filter/OUTPUT": "ACCEPT"},
 		store:    map[string][]byte{},
-		packages: newPackages(), downloads: downloads{served: map[string][]byte{}},
+		packages: newPackages(), downloads: downloads{served: map[string][]byte{}, prints: map[string]string{}},
 		links: map[string]state.Link{}, containers: map[string]*container{}, hairpin: map[string]bool{},
 		programs: map[string]func(host.Trial) (host.Answer, error){},
 		lease:    Lease, failures: map[string]string{},

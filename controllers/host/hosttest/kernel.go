@@ -147,6 +147,12 @@ type fakeFacts struct{ fake *Fake }
 func (p fakeFacts) Facts(context.Context) (facts v1alpha1.Facts, err error) {
 	err = p.fake.read(func(w *world) error {
 		facts = *w.facts.DeepCopy()
+		for i := range facts.Components {
+			c := &facts.Components[i]
+			if version, known := w.downloads.prints[state.Hash(w.files[c.Path].Content)]; known {
+				c.Version = version
+			}
+		}
 		return nil
 	})
 	return facts, err

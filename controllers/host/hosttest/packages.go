@@ -21,6 +21,8 @@ type Brings struct {
 	// Files by path. A unit among them is enabled and started, as by the package's scripts; a start
 	// whose ConditionPathExists= is not met does nothing.
 	Files map[string]state.File
+	// Quiet scripts start and restart nothing.
+	Quiet bool
 	// Component is what the facts say once it is installed.
 	Component *v1alpha1.ComponentFacts
 	// Conflicts names packages that it cannot be installed beside.
@@ -85,7 +87,7 @@ func (f *Fake) Package(name string) (state.Package, bool) {
 }
 
 func (w *world) install(name string, p state.Package, b Brings) {
-	w.uninstall(name)
+	w.unpack(name, !b.Quiet)
 	w.packages.installed[name] = installed{Package: p, brings: b}
 	for _, at := range state.SortedKeys(b.Files) {
 		w.files.makeParents(at)
@@ -97,7 +99,7 @@ func (w *world) install(name string, p state.Package, b Brings) {
 	w.reload()
 	for _, at := range state.SortedKeys(b.Files) {
 		unit := path.Base(at)
-		if !slices.Contains(unitFolders, path.Dir(at)) || w.conditionFails(unit) {
+		if b.Quiet || !slices.Contains(unitFolders, path.Dir(at)) || w.conditionFails(unit) {
 			continue
 		}
 		w.start(unit)
@@ -113,12 +115,15 @@ func rooted(file state.File) state.File {
 	return file
 }
 
-func (w *world) uninstall(name string) {
+func (w *world) uninstall(name string) { w.unpack(name, true) }
+
+// unpack takes a package's files away, and stops its units if its scripts do.
+func (w *world) unpack(name string, stops bool) {
 	was := w.packages.installed[name]
 	delete(w.packages.installed, name)
 	for at := range was.brings.Files {
 		delete(w.files, at)
-		if u := w.units[path.Base(at)]; u != nil && slices.Contains(unitFolders, path.Dir(at)) {
+		if u := w.units[path.Base(at)]; stops && u != nil && slices.Contains(unitFolders, path.Dir(at)) {
 			u.activity, u.enabled = state.Inactive, false
 		}
 	}
