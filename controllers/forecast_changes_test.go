@@ -237,7 +237,7 @@ func troubledChanges() map[string]change {
 	return map[string]change{
 		"file that somebody changed": {
 			local:  true,
-			reason: "it is put right, and dockerd still has read what is right", disruption: "None",
+			reason: "it is put right, and dockerd may have read it", disruption: "Reload", costs: []string{"Reload unit docker.service"},
 			event: func(f *hosttest.Fake) { f.Put(daemonJSON, state.File{Content: []byte("{}"), Mode: 0o644}) }, do: func(specs) {},
 		},
 		"unit that somebody stopped": {
