@@ -149,7 +149,7 @@ var _ = Describe("A network in flannel's etcd", func() {
 		Expect(nodeState(ctx, "node-a").Spec.Revision).To(Equal(before))
 		Expect(etcd.Start()).To(Succeed())
 		Eventually(func() string { return nodeState(ctx, "node-a").Spec.Revision }).ShouldNot(Equal(before))
-		Expect(key(ctx, "/config")()).To(ContainSubstring("1400"))
+		Expect(key(ctx, "/config")()).To(ContainSubstring("1450"), "what is around the packets of pods has 50 bytes more")
 	})
 
 	It("says why its etcd is not reached, holds up no other network, and goes on when it is back", func(ctx context.Context) {
