@@ -73,10 +73,12 @@ func moves(want *state.Bridge, lease dockeropts.Lease) string {
 	network, err := netip.ParsePrefix(want.Network)
 	subnet := lease.Bridge.Masked()
 	switch {
+	case err == nil && !network.Overlaps(lease.Network):
+		return fmt.Sprintf("podCIDR %s becomes %s", lease.Network, network)
 	case err == nil && !network.Contains(subnet.Addr()):
-		return fmt.Sprintf("subnet %s is not in podCIDR %s", subnet, network)
+		return fmt.Sprintf("podCIDR %s becomes %s, without subnet %s", lease.Network, network, subnet)
 	case want.Length != 0 && subnet.Bits() != want.Length:
-		return fmt.Sprintf("subnet %s is no /%d", subnet, want.Length)
+		return fmt.Sprintf("subnets of /%d become /%d", subnet.Bits(), want.Length)
 	case err == nil && want.Length != 0 && subnet.Addr() == network.Addr():
 		return fmt.Sprintf("subnet %s is the first of podCIDR %s, which flannel gives to nobody", subnet, network)
 	case want.MTU != 0 && lease.MTU != want.MTU:

@@ -43,9 +43,6 @@ func (in *offlineInput) addFlags(c *cobra.Command) {
 	f.StringVar(&in.nodeName, "node-name", "", "name of the node (default: the hostname in the facts)")
 	f.StringVar(&in.labels, "labels", "", "labels of the node, key=value,…; they choose among several NodeConfigs")
 	f.StringVar(&in.config, "config", "", "name of the NodeConfig to use, whatever its selector says")
-	if err := c.MarkFlagRequired("filename"); err != nil {
-		panic(err) // a flag that was not defined: a programming error
-	}
 }
 
 // offlineNode is a node as the files say it is to be.

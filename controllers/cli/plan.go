@@ -21,20 +21,30 @@ import (
 
 func newPlanCommand() *cobra.Command {
 	var in offlineInput
-	var output, hostRoot string
+	var output, hostRoot, kubeconfig string
 	c := &cobra.Command{
-		Use:   "plan -f FILE {--host-root / | --facts FILE [--host-root DIR]}",
-		Short: "Print what would change on a node, why, and what it would disturb",
-		Long: `Print the steps that would bring a node to what its NodeConfig says, each with its reason and
+		Use:   "plan [-f FILE] [--node-name NAME] | plan -f FILE {--host-root / | --facts FILE [--host-root DIR]}",
+		Short: "Print what would change on nodes, why, and what it would disturb",
+		Long: `Print the steps that would bring nodes to what their NodeConfig says, each with its reason and
 what it costs: None, Reload, Restart, Recreate or Reboot. Nothing is changed.
+
+Without --facts and --host-root the nodes are those of a cluster, or the one of them that --node-name
+names: what would become of them if the files were applied, or without files what the objects that
+are there have yet to bring. They are compared with what their agents report, so that a plan here does
+not show what somebody else changed on a node.
 
 With --host-root / the node is this machine, which is looked at as its agent does; that takes root.
 With another folder it is the host root there, described by --facts. Both are compared with what
 Seedbed's ledger there says it owns, and Secrets that no file has are those the agent keeps there.
-Without --host-root the node is compared with an empty host. Where packages or binaries bring the
-programs, and they are not there yet, the plan is what has to be installed first, and says so.`,
-		Example: `  # What an edited file would change on this node
-  sudo seedbed plan -f edited/ --host-root /
+With --facts alone the node is compared with an empty host.
+
+A plan goes to the end: with what packages and binaries will bring, and with what waits for the
+manager's permit or for flannel. Where that cannot be told it says what is missing.`,
+		Example: `  # What an edited file would change on the nodes of a cluster, and what it would disturb
+  seedbed plan -f edited/ --kubeconfig admin.kubeconfig
+
+  # The same on one node, compared with the machine itself
+  ssh node-a sudo seedbed plan -f - --host-root / < edited.yaml
 
   # Everything a new node needs
   seedbed plan -f config/samples/guide --facts config/samples/guide/facts/node-a.yaml
@@ -43,11 +53,18 @@ programs, and they are not there yet, the plan is what has to be installed first
   seedbed plan -f edited/ --facts node-a.yaml --host-root /srv/images/node-a`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if in.facts == "" && hostRoot == "" {
+				plans, err := in.planCluster(cmd.Context(), cmd.InOrStdin(), kubeconfig)
+				if err != nil {
+					return err
+				}
+				return printPlans(cmd.OutOrStdout(), output, plans)
+			}
 			node, told, err := in.plan(cmd, hostRoot)
 			if err != nil {
 				return err
 			}
-			view := viewOfPlan(node, told)
+			view := planView{node.name, node.revision, bodyOf(told)}
 			if output != outputText {
 				return encode(cmd.OutOrStdout(), output, view)
 			}
@@ -58,10 +75,29 @@ programs, and they are not there yet, the plan is what has to be installed first
 	in.addFlags(c)
 	addOutputFlag(c, &output)
 	c.Flags().StringVar(&hostRoot, "host-root", "", "host root to compare with, / for this machine (default: an empty host)")
+	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", kubeconfigUsage)
+	c.MarkFlagsMutuallyExclusive("kubeconfig", "facts")
+	c.MarkFlagsMutuallyExclusive("kubeconfig", "host-root")
 	return c
 }
 
+func printPlans(w io.Writer, output string, plans []nodePlan) error {
+	if output != outputText {
+		return encode(w, output, plans)
+	}
+	for i, p := range plans {
+		if i > 0 {
+			say(w, "\n")
+		}
+		p.print(w)
+	}
+	return nil
+}
+
 func (in *offlineInput) plan(cmd *cobra.Command, hostRoot string) (offlineNode, forecast.Forecast, error) {
+	if len(in.files) == 0 {
+		return offlineNode{}, forecast.Forecast{}, errNoFiles
+	}
 	if hostRoot == "" {
 		facts, err := loadFacts(in.facts)
 		if err != nil {
@@ -94,6 +130,8 @@ func (in *offlineInput) foretell(stdin io.Reader, known hostKnowledge, ledger st
 	}
 	return node, told, nil
 }
+
+var errNoFiles = errors.New("--filename is missing: give the NodeConfig and its NetworkConfig with -f")
 
 // host is this machine, or a host root with the facts that were given.
 func (in *offlineInput) host(root string) (host.Host, error) {

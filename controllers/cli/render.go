@@ -52,6 +52,9 @@ secret content are not printed; --to writes them.`,
 		},
 	}
 	in.addFlags(c)
+	if err := c.MarkFlagRequired("filename"); err != nil {
+		panic(err) // a flag that was not defined: a programming error
+	}
 	addOutputFlag(c, &output)
 	c.Flags().StringVar(&folder, "to", "", "folder to write the files below, instead of printing them; made if missing, else it must be empty")
 	return c

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,11 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
-	"seedbed.dev/seedbed/controllers"
 )
 
 // statusTimeout bounds `seedbed status`, so that a server that is away is said to be soon.
@@ -34,7 +30,11 @@ func newStatusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), statusTimeout)
 			defer cancel()
-			f, err := readFleet(ctx, kubeconfig)
+			server, err := connect(kubeconfig)
+			if err != nil {
+				return err
+			}
+			f, err := server.fleet(ctx)
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func newStatusCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the seed (default: $KUBECONFIG, then the usual places)")
+	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", kubeconfigUsage)
 	addOutputFlag(c, &output)
 	return c
 }
@@ -55,39 +55,6 @@ type fleet struct {
 	NetworkConfigs []v1alpha1.NetworkConfig `json:"networkConfigs"`
 	NodeConfigs    []v1alpha1.NodeConfig    `json:"nodeConfigs"`
 	NodeStates     []v1alpha1.NodeState     `json:"nodeStates"`
-}
-
-func readFleet(ctx context.Context, kubeconfig string) (fleet, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return fleet{}, errors.New("no kubeconfig: give --kubeconfig or set KUBECONFIG; a seed writes one to admin.kubeconfig in its data dir")
-	}
-	if err != nil {
-		return fleet{}, fmt.Errorf("--kubeconfig: %w", err)
-	}
-	scheme, err := controllers.NewScheme()
-	if err != nil {
-		return fleet{}, err
-	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return fleet{}, fmt.Errorf("API server %s: %w", config.Host, err)
-	}
-	var networks v1alpha1.NetworkConfigList
-	var nodeConfigs v1alpha1.NodeConfigList
-	var nodes v1alpha1.NodeStateList
-	err = errors.Join(c.List(ctx, &networks), c.List(ctx, &nodeConfigs), c.List(ctx, &nodes))
-	if meta.IsNoMatchError(err) {
-		return fleet{}, fmt.Errorf("API server %s has no Seedbed objects: start it with seedbed seed, or install the chart", config.Host)
-	}
-	if err != nil {
-		return fleet{}, fmt.Errorf("API server %s: %w", config.Host, err)
-	}
-	f := fleet{networks.Items, nodeConfigs.Items, nodes.Items}
-	f.stripManagedFields()
-	return f, nil
 }
 
 // stripManagedFields takes out what is for the API server only, and most of the output otherwise.

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers"
+	"seedbed.dev/seedbed/controllers/forecast"
+	"seedbed.dev/seedbed/controllers/nodeobject"
+	"seedbed.dev/seedbed/controllers/render"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/revision"
+	"seedbed.dev/seedbed/controllers/rollout"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// fleetPlanner says what will become of the nodes of a cluster, by what was read of it.
+type fleetPlanner struct {
+	configs  []v1alpha1.NodeConfig
+	networks map[string]v1alpha1.NetworkConfig
+	// objects are the Node objects by name.
+	objects map[string]*corev1.Node
+	// revisions that nodes are at, by name.
+	revisions map[string]revision.Revision
+	// secrets by name; nil for those that cannot be read. given are those of files.
+	secrets map[string]*corev1.Secret
+	given   secretContents
+}
+
+// wanted is what a node is to be.
+type wanted struct {
+	config   *v1alpha1.NodeConfig
+	network  v1alpha1.NetworkConfig
+	revision revision.Revision
+	name     string
+}
+
+// want is the revision that will be cut for a node.
+func (p *fleetPlanner) want(node *v1alpha1.NodeState) (wanted, error) {
+	config, err := governs(p.configs, node)
+	if err != nil {
+		return wanted{}, err
+	}
+	network, ok := p.networks[config.Spec.NetworkRef.Name]
+	if !ok {
+		return wanted{}, fmt.Errorf("NodeConfig %s: networkRef.name %s: there is no such NetworkConfig, neither in the cluster nor in the files", config.Name, config.Spec.NetworkRef.Name)
+	}
+	w := wanted{config: config, network: network, revision: revision.New(config.Spec, network.Spec)}
+	_, w.name, err = w.revision.Encode(config.Name)
+	return w, err
+}
+
+// plan is that of one node. A node that will stay as it is has a note that says why.
+func (p *fleetPlanner) plan(node *v1alpha1.NodeState) nodePlan {
+	view := nodePlan{Nodes: []string{node.Name}, From: node.Status.Revision}
+	w, err := p.want(node)
+	if err != nil {
+		return view.noting("it stays as it is: " + err.Error())
+	}
+	view.To = w.name
+	if node.Status.Facts == nil {
+		return view.noting("its agent has not reported what the machine is, so that nothing can be planned")
+	}
+	told, err := p.foretell(node, w)
+	if err != nil {
+		return view.noting("it cannot be brought there, and stays as it is: " + oneLine(err))
+	}
+	view.planBody = bodyOf(told)
+	view.NodeObject = p.nodeObject(node, w.revision)
+	return view.noting(p.notes(node, w)...)
+}
+
+func (p *fleetPlanner) foretell(node *v1alpha1.NodeState, w wanted) (forecast.Forecast, error) {
+	in := forecast.Input{Ledger: state.NewLedger(), Observe: nothing, Node: resolve.Input{
+		NodeName: node.Name, Revision: w.revision, Facts: *node.Status.Facts, Secrets: p.contents(nil),
+	}}
+	if node.Status.Revision == "" {
+		return forecast.New(in)
+	}
+	old, ok := p.revisions[node.Status.Revision]
+	if !ok {
+		return forecast.Forecast{}, fmt.Errorf("revision %s, which it is at, is not there any more", node.Status.Revision)
+	}
+	in.Node.KubeletHasCertificate = true // or it would not have got there
+	was := in.Node
+	was.Revision, was.Secrets = old, p.contents(node.Status.Secrets)
+	resolved, err := resolve.Resolve(was)
+	if err != nil {
+		return forecast.Forecast{}, fmt.Errorf("revision %s, which it is at: %w", node.Status.Revision, err)
+	}
+	held, err := render.Render(resolved)
+	if err != nil {
+		return forecast.Forecast{}, err
+	}
+	var subnet netip.Prefix
+	if object := p.objects[node.Name]; object != nil && !usesEtcd(old) {
+		subnet, _ = netip.ParsePrefix(object.Spec.PodCIDR) // without one it is not known
+	}
+	in.Observe, in.Ledger = forecast.FromAfar(held, subnet)
+	return forecast.New(in)
+}
+
+func usesEtcd(rev revision.Revision) bool {
+	return rev.Network.SubnetManager != nil && rev.Network.SubnetManager.Etcd != nil
+}
+
+// contents are those of Secrets as they are now, or, with pins, as far as they are what is pinned. For
+// all others there are placeholders, so that one that changed differs and one that cannot be read does not.
+func (p *fleetPlanner) contents(pins []v1alpha1.PinnedSecret) resolve.Secrets {
+	values := secretContents{}
+	for name, s := range p.secrets {
+		if s != nil && (pins == nil || slices.Contains(pins, v1alpha1.PinnedSecret{Name: name, UID: s.UID, ResourceVersion: s.ResourceVersion})) {
+			addSecret(values, s)
+		}
+	}
+	if pins == nil {
+		maps.Copy(values, p.given)
+	}
+	return resolve.NewSecrets(values).WithPlaceholders()
+}
+
+// nodeObject is what the manager changes of the Node object.
+func (p *fleetPlanner) nodeObject(node *v1alpha1.NodeState, rev revision.Revision) []string {
+	object := p.objects[node.Name]
+	if object == nil {
+		return nil
+	}
+	owned, _ := nodeobject.ParseOwned(node.Annotations[controllers.AnnotationOwned])
+	patch := nodeobject.Declare(rev.Node.Node).Reconcile(object, owned)
+	var changes []string
+	for _, key := range state.SortedKeys(patch.Labels) {
+		if value := patch.Labels[key]; value != nil {
+			changes = append(changes, fmt.Sprintf("label %s=%s is set", key, *value))
+		} else {
+			changes = append(changes, fmt.Sprintf("label %s is taken off", key))
+		}
+	}
+	if patch.Taints == nil {
+		return changes
+	}
+	for _, t := range *patch.Taints {
+		if !slices.Contains(object.Spec.Taints, t) {
+			changes = append(changes, fmt.Sprintf("taint %s is put on%s", t.ToString(), evicting(t)))
+		}
+	}
+	for _, t := range object.Spec.Taints {
+		if !slices.ContainsFunc(*patch.Taints, func(o corev1.Taint) bool { return o.MatchTaint(&t) }) {
+			changes = append(changes, fmt.Sprintf("taint %s is taken off", t.ToString()))
+		}
+	}
+	return changes
+}
+
+func evicting(t corev1.Taint) string {
+	if t.Effect == corev1.TaintEffectNoExecute {
+		return ", which evicts pods that do not tolerate it"
+	}
+	return ""
+}
+
+// notes are what else a user has to know.
+func (p *fleetPlanner) notes(node *v1alpha1.NodeState, w wanted) []string {
+	var notes []string
+	if at, to := node.Status.Revision, node.Spec.Revision; at == "" {
+		notes = append(notes, "it has not reported a revision yet: this compares with an empty host")
+	} else if at != to {
+		notes = append(notes, fmt.Sprintf("it is on its way from %s to %s: this compares with where it comes from", at, to))
+	}
+	if old, ok := p.revisions[node.Status.Revision]; ok {
+		inForce := []rollout.NetworkInForce{{Nodes: []string{"this node"}, Spec: old.Network}}
+		if refused := rollout.NetworkChange(w.network.Name, w.network.Spec, inForce); refused != "" {
+			notes = append(notes, "the manager will refuse it: "+refused)
+		}
+		if old.Network.PodCIDR != w.revision.Network.PodCIDR && usesEtcd(old) {
+			notes = append(notes, "flannel's etcd is not asked for the node's subnet: this takes it for one that the change moves, if there is one")
+		}
+	}
+	if r := w.config.Spec.Rollout; r != nil && r.Paused {
+		notes = append(notes, "rollout.paused is true: nothing is handed out until it is false")
+	}
+	for _, name := range w.revision.SecretNames() {
+		if !p.known(name) {
+			notes = append(notes, fmt.Sprintf("Secret %s cannot be read: a change of it is not in this plan", name))
+		}
+	}
+	return notes
+}
+
+func (p *fleetPlanner) known(secret string) bool {
+	for ref := range p.given {
+		if ref.Name == secret {
+			return true
+		}
+	}
+	return p.secrets[secret] != nil
+}
+
+// errNoNodes is the end of a plan for nobody.
+var errNoNodes = errors.New("no node has joined this cluster yet: plan with --facts")
