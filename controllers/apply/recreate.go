@@ -91,7 +91,7 @@ func (r *runner) stopAll(ctx context.Context, engine host.Containers) error {
 		if err := r.book.resumeLater(running); err != nil {
 			return err
 		}
-		if _, err := each(ctx, state.SortedKeys(running), engine.Stop); err != nil {
+		if err := StopContainers(ctx, engine, running); err != nil {
 			return err
 		}
 	}
@@ -99,6 +99,19 @@ func (r *runner) stopAll(ctx context.Context, engine host.Containers) error {
 		return fmt.Errorf("%w, however often it is stopped: stop who starts it", err)
 	}
 	return nil
+}
+
+// StopContainers stops these containers: the sandboxes of pods last, for the others of a pod have their
+// network from it, and need that to end what they are at.
+func StopContainers(ctx context.Context, engine host.Containers, running map[string]state.Container) error {
+	ids := state.SortedKeys(running)
+	var errs []error
+	for _, sandboxes := range []bool{false, true} {
+		wave := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return running[id].Sandbox != sandboxes })
+		_, err := each(ctx, wave, engine.Stop)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // noneRuns fails with the names of containers that run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,15 +22,16 @@ import (
 	"seedbed.dev/seedbed/controllers/state"
 )
 
-// newClient knows the two kinds that are used here, so that it need not ask the server for them.
+// newClient knows the three kinds that are used here, so that it need not ask the server for them.
 func newClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(certificatesv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(certificatesv1.AddToScheme(scheme), corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build scheme: %w", err)
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NodeState"), meta.RESTScopeRoot)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
 	config = rest.CopyConfig(config)
 	config.Timeout, config.ContentType, config.QPS = requestTimeout, runtime.ContentTypeJSON, -1
 	api, err := client.New(config, client.Options{Scheme: scheme, Mapper: mapper})

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +57,8 @@ type seedServer struct {
 	// after its end. A node that has just joined is refused late times.
 	refusals, late int
 	deleted        int
+	// nodes are the Nodes there are, and told what was written into their conditions.
+	nodes, told []string
 }
 
 func newAuthority(t *testing.T) pki.Authority {
@@ -117,9 +121,24 @@ func (s *seedServer) serve(w http.ResponseWriter, r *http.Request) {
 		s.serveRequests(w, r)
 	case strings.HasSuffix(r.URL.Path, "/nodestates/node-a"):
 		s.serveNode(w, r)
+	case r.Method == http.MethodPatch && slices.ContainsFunc(s.nodes, func(name string) bool { return r.URL.Path == "/api/v1/nodes/"+name+"/status" }):
+		s.serveConditions(w, r)
 	default:
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 	}
+}
+
+func (s *seedServer) serveConditions(w http.ResponseWriter, r *http.Request) {
+	var patch corev1.Node
+	if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+		return
+	}
+	name := path.Base(path.Dir(r.URL.Path))
+	for _, c := range patch.Status.Conditions {
+		s.told = append(s.told, fmt.Sprintf("%s %s=%s %s", name, c.Type, c.Status, c.Reason))
+	}
+	answer200(w, &corev1.Node{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}, ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
 func (s *seedServer) serveRequests(w http.ResponseWriter, r *http.Request) {

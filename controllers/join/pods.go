@@ -3,17 +3,13 @@ package join
 import (
 	"context"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
+	"maps"
 
 	"seedbed.dev/seedbed/controllers/apply"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
 )
-
-// atOnce is how many containers are stopped at a time: each may take its whole grace period.
-const atOnce = 8
 
 // endPods stops the kubelet that Seedbed runs, and then the containers of its pods. With live-restore
 // they would go on without docker, and nobody would ever stop them. A kubelet that had an identity
@@ -35,6 +31,9 @@ func (n *Node) endPods(ctx context.Context, kubeletHadIdentity bool) error {
 			return fmt.Errorf("unit %s: %w", resolve.UnitKubelet, err)
 		}
 	}
+	if err := n.sayNotReady(ctx); err != nil {
+		n.Say("the Node stays Ready until its kubelet is missed, about a minute: it could not be told that the kubelet has stopped (%s)", oneLine(err))
+	}
 	docker, err := n.Host.Units.Get(ctx, resolve.UnitDocker)
 	if err != nil || docker.Activity != state.Active {
 		return err
@@ -47,20 +46,10 @@ func (n *Node) stopPods(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var stopping []string
-	for _, id := range state.SortedKeys(running) {
-		if running[id].Kubernetes {
-			stopping = append(stopping, id)
-		}
-	}
-	if len(stopping) == 0 {
+	maps.DeleteFunc(running, func(_ string, c state.Container) bool { return !c.Kubernetes })
+	if len(running) == 0 {
 		return nil
 	}
-	n.Say("stopping %d containers of pods", len(stopping))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for _, id := range stopping {
-		group.Go(func() error { return n.Host.Containers.Stop(ctx, id) })
-	}
-	return group.Wait()
+	n.Say("stopping %d containers of pods", len(running))
+	return apply.StopContainers(ctx, n.Host.Containers, running)
 }

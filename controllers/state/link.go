@@ -63,4 +63,6 @@ type Container struct {
 	Name string
 	// Kubernetes is true for those that the kubelet starts again by itself.
 	Kubernetes bool
+	// Sandbox is true for the one of a pod's containers that holds its network.
+	Sandbox bool
 }

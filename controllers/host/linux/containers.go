@@ -65,7 +65,10 @@ func (c *containers) Running(ctx context.Context) (map[string]state.Container, e
 	}
 	running := map[string]state.Container{}
 	for _, l := range list {
-		one := state.Container{Kubernetes: l.Labels["io.kubernetes.pod.uid"] != ""}
+		one := state.Container{
+			Kubernetes: l.Labels["io.kubernetes.pod.uid"] != "",
+			Sandbox:    l.Labels["io.kubernetes.docker.type"] == "podsandbox", // cri-dockerd's
+		}
 		if len(l.Names) > 0 {
 			one.Name = strings.TrimPrefix(l.Names[0], "/")
 		}

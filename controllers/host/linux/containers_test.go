@@ -34,7 +34,7 @@ func engine(asked *[]string, codes map[string]int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*asked = append(*asked, r.Method+" "+r.URL.String())
 		if r.URL.Path == "/containers/json" {
-			fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Labels": {}}, {"Id": %q, "Names": ["/k8s_POD_x"], "Labels": {"io.kubernetes.pod.uid": "1"}}]`, web, sandbox)
+			fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Labels": {}}, {"Id": %q, "Names": ["/k8s_POD_x"], "Labels": {"io.kubernetes.pod.uid": "1", "io.kubernetes.docker.type": "podsandbox"}}]`, web, sandbox)
 			return
 		}
 		code := codes[r.URL.Path]
@@ -55,7 +55,7 @@ func TestContainersAreListedStoppedAndStartedThroughDockersAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]state.Container{web: {Name: "web"}, sandbox: {Name: "k8s_POD_x", Kubernetes: true}}
+	want := map[string]state.Container{web: {Name: "web"}, sandbox: {Name: "k8s_POD_x", Kubernetes: true, Sandbox: true}}
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

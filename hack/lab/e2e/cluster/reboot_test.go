@@ -66,17 +66,7 @@ func interruptions() {
 			_, err := on.Exec(ctx, node, "stat", path)
 			Expect(err).To(HaveOccurred(), "%s is still there", path)
 		}
-		Eventually(func() string { return made.kubectl(ctx, "get", "nodes,nodestates", "-o", "name") }).ShouldNot(ContainSubstring(node))
-		if subnetManager() == etcdManager {
-			etcd := made.etcd(ctx)
-			Eventually(func() (int64, error) {
-				found, err := etcd.Get(ctx, flannelPrefix+"/subnets/"+leased)
-				if err != nil {
-					return 0, err
-				}
-				return found.Count, nil
-			}).Should(BeZero(), "the lease of a node that left")
-		}
+		stage("its Node and its lease gone", func() { made.forgets(ctx, node, leased) })
 		GinkgoWriter.Print(host(ctx, node, "/root/seedbed", "leave"))
 	})
 
@@ -100,6 +90,23 @@ func interruptions() {
 			Expect(strings.Count(log, "Started "+name+".service")).To(Equal(1), "%s:\n%s", name, log)
 		}
 	})
+}
+
+// forgets waits until nothing is left in the cluster of a node that has left.
+func (c *cluster) forgets(ctx context.Context, node, lease string) {
+	GinkgoHelper()
+	Eventually(func() string { return c.kubectl(ctx, "get", "nodes,nodestates", "-o", "name") }).ShouldNot(ContainSubstring(node))
+	if subnetManager() != etcdManager {
+		return
+	}
+	etcd := c.etcd(ctx)
+	Eventually(func() (int64, error) {
+		found, err := etcd.Get(ctx, flannelPrefix+"/subnets/"+lease)
+		if err != nil {
+			return 0, err
+		}
+		return found.Count, nil
+	}).Should(BeZero(), "the lease of a node that left")
 }
 
 // reboot reboots a host and waits until a unit is active in the new boot. Booted in systemd's sense is a
