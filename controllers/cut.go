@@ -90,7 +90,9 @@ func published(network *v1alpha1.NetworkConfig) error {
 	if err != nil {
 		return fmt.Errorf("NetworkConfig %s: %w", network.Name, err)
 	}
-	refused, wait := rollout.Unpublished(network, flannelstore.ConfigKey(etcd.Prefix), string(config))
+	refused, wait := rollout.Unpublished(network, v1alpha1.PublishedNetwork{
+		Key: flannelstore.ConfigKey(etcd.Prefix), Config: string(config), Endpoints: etcd.Endpoints,
+	})
 	switch {
 	case refused != nil:
 		return &StallError{*refused}

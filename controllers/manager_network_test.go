@@ -72,7 +72,9 @@ var _ = Describe("A network in flannel's etcd", func() {
 		create(ctx, inEtcd())
 		networkSays(ctx, "default", v1alpha1.ConditionPublished, v1alpha1.ReasonSucceeded, "/kube-centos/network/config holds the network in etcd at https://127.0.0.1:")
 		Expect(key(ctx, "/config")()).To(Equal(published))
-		Expect(networkConfig(ctx, "default").Status.Published).To(Equal(&v1alpha1.PublishedNetwork{Key: flannelPrefix + "/config", Config: published}))
+		Expect(networkConfig(ctx, "default").Status.Published).To(Equal(&v1alpha1.PublishedNetwork{
+			Key: flannelPrefix + "/config", Config: published, Endpoints: []string{etcd.URL}, ClusterID: clusterID(ctx, etcd),
+		}))
 
 		put(ctx, "/config", `{"Network":"10.0.0.0/8"}`)
 		Eventually(key(ctx, "/config")).Should(Equal(published))

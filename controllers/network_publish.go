@@ -35,6 +35,9 @@ func (r *NetworkConfigReconciler) inEtcd(ctx context.Context, p *networkPass, ne
 		Key:       flannelstore.ConfigKey(etcd.Prefix), Want: string(config), Last: p.network.Status.Published,
 		AllowDisruptiveChange: p.network.Spec.AllowDisruptiveChange,
 	}
+	if counted := p.network.Status.Leases; counted != nil {
+		wanted.Before = int(counted.Count)
+	}
 	prefix := r.prefix(p.network, etcd)
 	if err := r.follow(ctx, p.network, prefix); err != nil {
 		var stall *StallError
@@ -46,13 +49,16 @@ func (r *NetworkConfigReconciler) inEtcd(ctx context.Context, p *networkPass, ne
 		return nil
 	}
 	seen := r.etcd.View(p.network.Name)
-	wanted.Known, wanted.Held, wanted.Exists, wanted.Leases = seen.Known, seen.Config, seen.ConfigRevision != 0, len(seen.Leases)
+	held, fleet := subnetsOf(seen.Leases), p.fleet()
+	wanted.Known, wanted.Held, wanted.Exists, wanted.ClusterID = seen.Known, seen.Config, seen.ConfigRevision != 0, seen.ClusterID
+	wanted.Leases, wanted.Ours = len(held), fleet.Owned(held)
 	if wanted.Trouble, err = r.trouble(ctx, p, &wanted, prefix, seen.Err); err != nil {
 		return err
 	}
 	write := p.publication(&wanted)
-	if seen.Known && seen.Err == nil {
-		p.view.Leases = p.fleet().Judge(leases.Network{Range: network.PodCIDR, Length: network.PodSubnetLength}, subnetsOf(seen.Leases))
+	// Until the network is published in another etcd the status counts the leases in the one before.
+	if seen.Known && seen.Err == nil && (!wanted.Elsewhere() || p.view.Published.Status == metav1.ConditionTrue) {
+		p.view.Leases = fleet.Judge(leases.Network{Range: network.PodCIDR, Length: network.PodSubnetLength}, held)
 		if err := r.released(ctx, p, seen.Leases); err != nil {
 			return err
 		}
@@ -69,7 +75,7 @@ func (p *networkPass) publication(wanted *rollout.Publication) (write *v1alpha1.
 	write, published := wanted.Decide()
 	p.view.Published = &published
 	if published.Status == metav1.ConditionTrue {
-		p.view.Network = &v1alpha1.PublishedNetwork{Key: wanted.Key, Config: wanted.Want}
+		p.view.Network = wanted.Wanted()
 	}
 	return write
 }
@@ -187,7 +193,7 @@ func (r *NetworkConfigReconciler) rival(ctx context.Context, n *v1alpha1.Network
 // write publishes. A key that changed meanwhile is seen by the follower, and looked at again then.
 func (r *NetworkConfigReconciler) write(ctx context.Context, p *networkPass, w *rollout.Publication, want v1alpha1.PublishedNetwork, over int64) {
 	name := p.network.Name
-	repair := w.Last != nil && *w.Last == want
+	repair := w.Last != nil && w.Last.Key == want.Key && w.Last.Config == want.Config && !w.Elsewhere()
 	if wait := r.repairs.pause(name, repair, r.now()); wait > 0 {
 		w.Trouble = &rollout.Stall{Reason: v1alpha1.ReasonEtcdContended, Message: fmt.Sprintf(
 			"somebody else keeps changing %s: is it another manager, or a script? It is put right at most once in %s until that ends", want.Key, repairPause)}

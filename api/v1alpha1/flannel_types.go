@@ -101,7 +101,9 @@ type SubnetManager struct {
 type EtcdSubnetManager struct {
 	// endpoints of etcd, as URLs with scheme, host and port. Use an etcd of
 	// flannel's own or one with authentication on: a client of the cluster's
-	// etcd can read every Secret.
+	// etcd can read every Secret. They may change to others of the same etcd, or of
+	// one restored from its snapshot; another one without the nodes' leases needs
+	// allowDisruptiveChange.
 	// Example: ["https://10.64.3.7:2379"].
 	// +required
 	// +kubebuilder:validation:MinItems=1

@@ -60,7 +60,7 @@ type LeaseConflict struct {
 	Message string `json:"message,omitempty"`
 }
 
-// PublishedNetwork is what the manager last wrote to flannel's etcd.
+// PublishedNetwork is what the manager last wrote to flannel's etcd, and which etcd that was.
 type PublishedNetwork struct {
 	// key that holds it.
 	// Example: "/coreos.com/network/config".
@@ -72,4 +72,19 @@ type PublishedNetwork struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Config string `json:"config"`
+	// endpoints of the etcd, sorted. When they change to an etcd that has none of the
+	// nodes' leases, that is refused; one that lost its data at the same endpoints is
+	// written to again.
+	// Example: ["https://10.64.3.7:2379"].
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=9
+	// +kubebuilder:validation:items:MaxLength=300
+	Endpoints []string `json:"endpoints,omitempty"`
+	// clusterID of the etcd, in hexadecimal. Two etcds may have the same one: it is
+	// computed from the peer URLs and the token that an etcd is first started with.
+	// Example: "cdf818194e3a8c32".
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	ClusterID string `json:"clusterID,omitempty"`
 }

@@ -158,9 +158,9 @@ type NetworkConfigSpec struct {
 
 	// allowDisruptiveChange acknowledges that changing podCIDR, podSubnetLength,
 	// serviceCIDR, backend.type, backend.vxlan.vni, backend.vxlan.port,
-	// subnetManager.type or subnetManager.etcd.prefix interrupts every pod's
-	// network. Set it back to false afterwards. Default:
-	// false.
+	// subnetManager.type, subnetManager.etcd.prefix, or subnetManager.etcd.endpoints
+	// to another etcd without the nodes' leases, interrupts every pod's network.
+	// Set it back to false afterwards. Default: false.
 	// +optional
 	AllowDisruptiveChange bool `json:"allowDisruptiveChange,omitempty"`
 }
@@ -229,7 +229,8 @@ type NetworkConfigStatus struct {
 	// nodes is how many nodes are assigned a revision with this network.
 	// +optional
 	Nodes int32 `json:"nodes,omitempty"`
-	// leases counts the subnets that nodes hold, and what is wrong with them.
+	// leases counts the subnets that nodes hold, and what is wrong with them; with
+	// the subnet manager Etcd, those in the etcd that published says.
 	// +optional
 	Leases *LeaseStatus `json:"leases,omitempty"`
 	// published is what the manager last wrote to flannel's etcd; only with the

@@ -76,6 +76,8 @@ type View struct {
 	ConfigRevision int64
 	// Leases by no order.
 	Leases []Entry
+	// ClusterID of the etcd that was read, in hexadecimal as etcd's log has it.
+	ClusterID string
 }
 
 // store is a connection.
@@ -120,6 +122,7 @@ func failFast(ctx context.Context, method string, request, reply any, c *grpc.Cl
 // contents are the keys below the prefix as of a revision of the store.
 type contents struct {
 	revision int64
+	cluster  uint64
 	config   *mvccpb.KeyValue
 	leases   map[string]Entry
 }
@@ -134,7 +137,7 @@ func (s *store) read(ctx context.Context) (*contents, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	c := &contents{revision: found.Header.Revision, leases: map[string]Entry{}}
+	c := &contents{revision: found.Header.Revision, cluster: found.Header.ClusterId, leases: map[string]Entry{}}
 	for _, response := range found.Responses {
 		for _, kv := range response.GetResponseRange().Kvs {
 			c.put(s.target, kv)
@@ -168,7 +171,7 @@ func (c *contents) delete(t Target, key string) {
 }
 
 func (c *contents) view() View {
-	v := View{Known: true}
+	v := View{Known: true, ClusterID: strconv.FormatUint(c.cluster, 16)}
 	if c.config != nil {
 		v.Config, v.ConfigRevision = string(c.config.Value), c.config.ModRevision
 	}

@@ -80,6 +80,17 @@ func (f Fleet) Owner(l Lease) (string, bool) {
 	return owners[0], true
 }
 
+// Owned counts the leases that are at an address of one node.
+func (f Fleet) Owned(held []Lease) int {
+	n := 0
+	for _, l := range held {
+		if _, ok := f.Owner(l); ok {
+			n++
+		}
+	}
+	return n
+}
+
 // Has says whether there is a machine of that name.
 func (f Fleet) Has(name string) bool { _, ok := f.byName[name]; return ok }
 

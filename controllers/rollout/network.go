@@ -64,7 +64,8 @@ func networkDifference(a, b v1alpha1.NetworkConfigSpec) string {
 }
 
 // subnetManager is where nodes' subnets are, with the API's documented defaults: in another place they
-// are given out anew. The endpoints may change, since they are addresses of one and the same etcd.
+// are given out anew. The endpoints are left out, since they may be those of one and the same etcd:
+// Publication looks at what is there.
 func subnetManager(n v1alpha1.NetworkConfigSpec) string {
 	if n.SubnetManager == nil || n.SubnetManager.Etcd == nil {
 		return string(v1alpha1.SubnetManagerKubernetes)
@@ -110,14 +111,14 @@ func vxlan(n v1alpha1.NetworkConfigSpec) (vni, port int32) {
 
 // Unpublished says what keeps a network from nodes: one that was refused, as a Stall, or a change that
 // flannel's etcd does not hold yet, in words. A node's flanneld reads the configuration when it starts,
-// so nodes are told of a change after etcd is. The first time nobody waits: flanneld does.
-func Unpublished(n *v1alpha1.NetworkConfig, key, config string) (refused *Stall, wait string) {
+// so nodes are told of a change after etcd is, and of another etcd after it was looked at. The first time nobody waits: flanneld does.
+func Unpublished(n *v1alpha1.NetworkConfig, want v1alpha1.PublishedNetwork) (refused *Stall, wait string) {
 	published := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionPublished)
 	if published != nil && published.Status == metav1.ConditionFalse && published.ObservedGeneration == n.Generation &&
 		(published.Reason == v1alpha1.ReasonNetworkChanged || published.Reason == v1alpha1.ReasonPrefixConflict) {
 		return &Stall{Reason: published.Reason, Message: fmt.Sprintf("NetworkConfig %s %s", n.Name, published.Message)}, ""
 	}
-	if last := n.Status.Published; last != nil && (last.Key != key || last.Config != config) {
+	if last := n.Status.Published; last != nil && (last.Key != want.Key || last.Config != want.Config || otherEndpoints(last, want.Endpoints)) {
 		return nil, fmt.Sprintf("NetworkConfig %s was changed and is not in flannel's etcd yet: see its condition Published", n.Name)
 	}
 	return nil, ""

@@ -16,8 +16,9 @@ import (
 type Publication struct {
 	// Generation of the NetworkConfig that was looked at.
 	Generation int64
-	// Endpoints of the etcd.
+	// Endpoints of the etcd, and ClusterID that it answered with.
 	Endpoints []string
+	ClusterID string
 	// Key is to hold Want.
 	Key, Want string
 	// Last is what was published last; nil before the first time.
@@ -30,8 +31,10 @@ type Publication struct {
 	// Exists is false when there is no such key.
 	Held   string
 	Exists bool
-	// Leases that nodes hold now.
-	Leases int
+	// Leases that nodes hold there now, and Ours, which are those of nodes that Seedbed knows.
+	Leases, Ours int
+	// Before is how many leases the status counted in the etcd of Last.
+	Before int
 	// AllowDisruptiveChange of the NetworkConfig.
 	AllowDisruptiveChange bool
 }
@@ -51,13 +54,13 @@ func (p Publication) Decide() (write *v1alpha1.PublishedNetwork, published metav
 	}
 	if refused := p.refused(); refused != "" {
 		_, published = no(v1alpha1.ReasonNetworkChanged, refused)
-		if p.Last != nil && !p.holds(p.Last.Config) {
+		if p.Last != nil && !p.Elsewhere() && !p.holds(p.Last.Config) {
 			write = p.Last.DeepCopy()
 		}
 		return write, published
 	}
 	if !p.holds(p.Want) {
-		return &v1alpha1.PublishedNetwork{Key: p.Key, Config: p.Want}, p.condition(metav1.ConditionFalse, v1alpha1.ReasonProgressing, "writing "+p.Key)
+		return p.Wanted(), p.condition(metav1.ConditionFalse, v1alpha1.ReasonProgressing, "writing "+p.Key)
 	}
 	reason, message := v1alpha1.ReasonSucceeded, fmt.Sprintf("%s holds the network in etcd at %s", p.Key, p.endpoints())
 	if p.insecure() {
@@ -87,7 +90,12 @@ func (p Publication) insecure() bool {
 // refused says what the user changed that would interrupt nodes with leases. What was published last
 // tells that from what somebody did to the key; without that, what the key holds counts.
 func (p Publication) refused() string {
-	if p.Leases == 0 || p.AllowDisruptiveChange {
+	switch {
+	case p.AllowDisruptiveChange:
+		return ""
+	case p.leavesLeases():
+		return p.refusalToMove()
+	case p.Leases == 0:
 		return ""
 	}
 	before := p.Held
@@ -97,10 +105,14 @@ func (p Publication) refused() string {
 		}
 		before = p.Last.Config
 	}
-	if change, cost := configDifference(before, p.Want); change != "" {
-		return p.refusal(change, cost)
+	change, cost := configDifference(before, p.Want)
+	if change == "" && p.Elsewhere() {
+		change, cost = configDifference(p.Held, p.Want) // somebody else's nodes may use that one
 	}
-	return ""
+	if change == "" {
+		return ""
+	}
+	return p.refusal(change, cost)
 }
 
 // What a change costs.
@@ -108,6 +120,9 @@ const (
 	losesAddresses = "every pod loses its address"
 	// partsNodes: both ends of a tunnel must have the same values, and nodes change one after the other.
 	partsNodes = "nodes that have changed and nodes that have not do not reach each other's pods"
+	// hidesNodes: a flanneld that is started keeps its subnet and the routes that the kernel has, which
+	// are gone after a boot; an etcd without the leases of others gives one that has none any subnet.
+	hidesNodes = "nodes that have moved and nodes that have not do not learn of each other, and one that boots or joins meanwhile may get another's subnet"
 )
 
 func (p Publication) refusal(change, cost string) string {

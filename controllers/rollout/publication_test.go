@@ -29,6 +29,20 @@ func TestPublication(t *testing.T) {
 		p.Last = &v1alpha1.PublishedNetwork{Key: "/kube-centos/network/config", Config: config}
 	}
 	allow := func(p *Publication) { p.AllowDisruptiveChange = true }
+	// lastAt is what was published at other endpoints, in a cluster, when nodes had leases there.
+	lastAt := func(config, cluster string, before int, endpoints ...string) func(*Publication) {
+		return func(p *Publication) {
+			p.Last = &v1alpha1.PublishedNetwork{Key: key, Config: config, Endpoints: endpoints, ClusterID: cluster}
+			p.Before = before
+		}
+	}
+	ours := func(n int) func(*Publication) { return func(p *Publication) { p.Leases, p.Ours = n, n } }
+	const (
+		a, b, c     = "https://10.64.3.1:2379", "https://10.64.3.2:2379", "https://10.64.3.7:2379" // c is the wanted one
+		one, two    = "cdf818194e3a8c32", "1"
+		toAnother   = "would change subnetManager.etcd.endpoints from https://10.64.3.1:2379 to https://10.64.3.7:2379, another etcd, under 3 leases that it does not have: nodes keep what they have; first move the members of the old etcd there, or restore its snapshot there; or take the change back; or set allowDisruptiveChange: true to accept that nodes that have moved and nodes that have not do not learn of each other, and one that boots or joins meanwhile may get another's subnet"
+		withCluster = "to https://10.64.3.7:2379, another etcd (cluster cdf818194e3a8c32, and 1 before), under 1 lease"
+	)
 	for _, tc := range []struct {
 		reason  string
 		changes []func(*Publication)
@@ -58,10 +72,26 @@ func TestPublication(t *testing.T) {
 		{"refused, and deleted by somebody", []func(*Publication){last(other), leases(2)}, other, v1alpha1.ReasonNetworkChanged, ""},
 		{"the prefix under leases", []func(*Publication){elsewhere, held(config), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "subnetManager.etcd.prefix from /kube-centos/network to /coreos.com/network under 2 leases"},
 		{"the prefix without leases", []func(*Publication){elsewhere}, config, v1alpha1.ReasonProgressing, ""},
+		{"another etcd, empty, of the same cluster ID, as all that are started with defaults", []func(*Publication){lastAt(config, one, 3, a)}, "", v1alpha1.ReasonNetworkChanged, toAnother},
+		{"another etcd, empty, of another cluster ID", []func(*Publication){lastAt(config, two, 1, a)}, "", v1alpha1.ReasonNetworkChanged, withCluster},
+		{"another etcd, where somebody wrote the configuration as the guide does", []func(*Publication){lastAt(config, one, 3, a), held(config)}, "", v1alpha1.ReasonNetworkChanged, toAnother},
+		{"another etcd with leases of machines that are not ours", []func(*Publication){lastAt(config, one, 3, a), held(config), leases(2)}, "", v1alpha1.ReasonNetworkChanged, toAnother},
+		{"another etcd, accepted", []func(*Publication){lastAt(config, two, 3, a), allow}, config, v1alpha1.ReasonProgressing, ""},
+		{"another etcd, and no node had a lease in the one before", []func(*Publication){lastAt(config, two, 0, a)}, config, v1alpha1.ReasonProgressing, ""},
+		{"other endpoints of one etcd", []func(*Publication){lastAt(config, one, 3, a, b), held(config), ours(3)}, "", v1alpha1.ReasonSucceeded, ""},
+		{"restored from a snapshot on other machines, as another cluster", []func(*Publication){lastAt(config, two, 3, a), held(config), ours(3)}, "", v1alpha1.ReasonSucceeded, ""},
+		{"restored with the configuration of then", []func(*Publication){lastAt(config, two, 3, a), held(mtu), ours(2)}, config, v1alpha1.ReasonProgressing, ""},
+		{"another etcd with another network and its leases, and no node had one", []func(*Publication){lastAt(config, two, 0, a), held(other), leases(2)}, "", v1alpha1.ReasonNetworkChanged, "would change podCIDR from 172.31.0.0/16 to 172.30.0.0/16 under 2 leases"},
+		{"a restored etcd, and another network with it: the old network is not written there", []func(*Publication){lastAt(other, two, 2, a), held(mtu), ours(2)}, "", v1alpha1.ReasonNetworkChanged, "would change podCIDR"},
+		{"members replaced one by one, of which one stays", []func(*Publication){lastAt(config, one, 3, a, c)}, config, v1alpha1.ReasonProgressing, ""},
+		{"one endpoint stays, and another cluster answers", []func(*Publication){lastAt(config, two, 1, a, c)}, "", v1alpha1.ReasonNetworkChanged, "(cluster cdf818194e3a8c32, and 1 before), under 1 lease"},
+		{"rebuilt at its place without its data", []func(*Publication){lastAt(config, one, 3, c)}, config, v1alpha1.ReasonProgressing, ""},
+		{"rebuilt at its place with other members", []func(*Publication){lastAt(config, two, 3, c)}, config, v1alpha1.ReasonProgressing, ""},
+		{"published by a release that took no note of endpoints", []func(*Publication){lastAt(config, "", 3)}, config, v1alpha1.ReasonProgressing, ""},
 		{"the prefix, accepted", []func(*Publication){elsewhere, leases(2), allow}, config, v1alpha1.ReasonProgressing, ""},
 	} {
 		t.Run(tc.reason, func(t *testing.T) {
-			p := Publication{Generation: 7, Endpoints: []string{"https://10.64.3.7:2379"}, Key: key, Want: config, Known: true}
+			p := Publication{Generation: 7, Endpoints: []string{c}, ClusterID: one, Key: key, Want: config, Known: true}
 			for _, change := range tc.changes {
 				change(&p)
 			}
@@ -88,7 +118,7 @@ func TestNodesAreToldOfAChangeAfterEtcdIs(t *testing.T) {
 		n.Name, n.Generation = "default", 2
 		n.Status.Conditions = conditions
 		if config != "" {
-			n.Status.Published = &v1alpha1.PublishedNetwork{Key: key, Config: config}
+			n.Status.Published = &v1alpha1.PublishedNetwork{Key: key, Config: config, Endpoints: []string{"https://a:2379", "https://b:2379"}}
 		}
 		return n
 	}
@@ -109,13 +139,23 @@ func TestNodesAreToldOfAChangeAfterEtcdIs(t *testing.T) {
 		{"another NetworkConfig has the key", published("", rival), true, false},
 		{"refused before, changed since", published("old", old), false, true},
 	} {
-		stall, wait := Unpublished(tc.network, key, "new")
+		want := v1alpha1.PublishedNetwork{Key: key, Config: "new", Endpoints: []string{"https://b:2379", "https://a:2379"}}
+		stall, wait := Unpublished(tc.network, want)
 		if (stall != nil) != tc.stalls || (wait != "") != tc.waits {
 			t.Errorf("%s: stall %v, wait %q", tc.reason, stall, wait)
 		}
 	}
-	if _, wait := Unpublished(published("new"), "/kube-centos/network/config", "new"); wait == "" {
+	if _, wait := Unpublished(published("new"), v1alpha1.PublishedNetwork{Key: "/kube-centos/network/config", Config: "new"}); wait == "" {
 		t.Error("another prefix is not waited for")
+	}
+	elsewhere := v1alpha1.PublishedNetwork{Key: key, Config: "new", Endpoints: []string{"https://c:2379"}}
+	if _, wait := Unpublished(published("new"), elsewhere); wait == "" {
+		t.Error("another etcd is not waited for")
+	}
+	before := published("new")
+	before.Status.Published.Endpoints = nil
+	if _, wait := Unpublished(before, elsewhere); wait != "" {
+		t.Error("what a release published that took no note of endpoints is waited for:", wait)
 	}
 }
 

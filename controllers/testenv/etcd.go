@@ -112,6 +112,17 @@ func (e *Etcd) Pause() error {
 	return nil
 }
 
+// Lose lets it run again without what it held, as after a disk was replaced. It must be an open one.
+func (e *Etcd) Lose() error {
+	if err := e.Pause(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(e.etcd.DataDir); err != nil {
+		return fmt.Errorf("etcd's data: %w", err)
+	}
+	return e.Start()
+}
+
 // Stop ends it and deletes its data.
 func (e *Etcd) Stop() error {
 	if e.Root != nil {

@@ -1,0 +1,51 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+)
+
+// Wanted is what is to be published, and where.
+func (p Publication) Wanted() *v1alpha1.PublishedNetwork {
+	return &v1alpha1.PublishedNetwork{
+		Key: p.Key, Config: p.Want, Endpoints: slices.Sorted(slices.Values(p.Endpoints)), ClusterID: p.ClusterID,
+	}
+}
+
+// Elsewhere says that the etcd is, or may be, another one than the network was published in last.
+//
+// Endpoints tell more than etcd's cluster ID. The ID is a hash of the peer URLs and the token that the
+// first members were started with (etcd, server/etcdserver/api/membership), so every etcd with the
+// defaults of these has the same one, as the install guide's has, and one that was rebuilt at its
+// place keeps its own. So at the same endpoints it is the same etcd, whatever became of its data; at
+// others of which some are the same, the ID tells; at quite others nothing does, and only the leases
+// that are there can.
+func (p Publication) Elsewhere() bool {
+	if p.Last == nil || !otherEndpoints(p.Last, p.Endpoints) {
+		return false
+	}
+	shared := slices.ContainsFunc(p.Endpoints, func(e string) bool { return slices.Contains(p.Last.Endpoints, e) })
+	return !shared || p.ClusterID != p.Last.ClusterID
+}
+
+// otherEndpoints compares sets. What a release before this one published has none.
+func otherEndpoints(last *v1alpha1.PublishedNetwork, endpoints []string) bool {
+	return len(last.Endpoints) > 0 && !slices.Equal(slices.Sorted(slices.Values(last.Endpoints)), slices.Sorted(slices.Values(endpoints)))
+}
+
+// leavesLeases says that nodes had leases where the network was published last, and have none where it
+// is to be.
+func (p Publication) leavesLeases() bool { return p.Elsewhere() && p.Before > 0 && p.Ours == 0 }
+
+func (p Publication) refusalToMove() string {
+	another := "another etcd"
+	if p.ClusterID != p.Last.ClusterID {
+		another += fmt.Sprintf(" (cluster %s, and %s before)", p.ClusterID, p.Last.ClusterID)
+	}
+	return fmt.Sprintf("would change subnetManager.etcd.endpoints from %s to %s, %s, under %s that it does not have: nodes keep what they have; "+
+		"first move the members of the old etcd there, or restore its snapshot there; or take the change back; or set "+
+		"allowDisruptiveChange: true to accept that %s", strings.Join(p.Last.Endpoints, ", "), p.endpoints(), another, plural(p.Before, "lease"), hidesNodes)
+}
