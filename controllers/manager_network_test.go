@@ -205,7 +205,7 @@ var _ = Describe("A network in flannel's etcd", func() {
 		Eventually(func() any { return networkConfig(ctx, "default").Status.Leases }).Should(HaveField("Count", BeEquivalentTo(3)))
 	})
 
-	It("keeps the lease of a node that was deleted and runs on, for as long as it does", func(ctx context.Context) {
+	It("keeps the lease of a node that was deleted and stays, for as long as it does", func(ctx context.Context) {
 		startManager()
 		joined(ctx, "node-a")
 		create(ctx, inEtcd(), workers())
@@ -220,8 +220,12 @@ var _ = Describe("A network in flannel's etcd", func() {
 		Expect(env.Client.Delete(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}})).To(Succeed())
 		Consistently(key(ctx, "/subnets/172.30.1.0-24")).WithTimeout(8 * time.Second).ShouldNot(BeEmpty())
 
-		By("releasing it once its kubelet is not heard of any more")
+		By("a reboot")
 		kubelet(ctx, "node-a", corev1.ConditionUnknown)
+		Consistently(key(ctx, "/subnets/172.30.1.0-24")).ShouldNot(BeEmpty())
+
+		By("releasing it once its host has left")
+		hostLeft(ctx, "node-a")
 		Eventually(key(ctx, "/subnets/172.30.1.0-24")).WithTimeout(30 * time.Second).Should(BeEmpty())
 		Eventually(eventsOf(ctx, "default")).Should(ContainElement("Normal LeaseReleased"))
 	})

@@ -108,7 +108,7 @@ func leaseMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*corev1.Node)
 		now, also := e.ObjectNew.(*corev1.Node)
-		return !ok || !also || before.Spec.PodCIDR != now.Spec.PodCIDR || nodeobject.Alive(before) != nodeobject.Alive(now) ||
+		return !ok || !also || before.Spec.PodCIDR != now.Spec.PodCIDR || nodeobject.Gone(before) != nodeobject.Gone(now) ||
 			before.Annotations[publicIPAnnotation] != now.Annotations[publicIPAnnotation]
 	}}
 }

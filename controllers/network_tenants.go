@@ -22,9 +22,9 @@ import (
 // it again at once.
 const releaseAfter = 5 * time.Second
 
-// errRuns means that a node goes on although its NodeState was deleted. A flanneld whose lease is
+// errStays means that a node may go on although its NodeState was deleted. A flanneld whose lease is
 // deleted ends (flannel, pkg/subnet/etcd/local_manager.go), and the node is cut off.
-var errRuns = errors.New("its kubelet runs")
+var errStays = errors.New("its kubelet has not said that it left")
 
 // tenants remembers which lease in etcd is whose while the nodes are there, so that the lease of one
 // that was deleted is known. It is memory alone: what a manager does not see go, etcd lets expire.
@@ -101,7 +101,7 @@ func (r *NetworkConfigReconciler) released(ctx context.Context, p *networkPass, 
 			continue
 		}
 		switch err := r.releaseOne(ctx, p.network, fleet, d, held); {
-		case errors.Is(err, errRuns): // the Node says when it does not any more
+		case errors.Is(err, errStays): // until the Node says more, or is deleted
 			continue
 		case errors.Is(err, flannelstore.ErrNotConnected), errors.Is(err, flannelstore.ErrNoAnswer):
 			p.again = sooner(p.again, repairPause)
@@ -116,7 +116,7 @@ func (r *NetworkConfigReconciler) released(ctx context.Context, p *networkPass, 
 }
 
 // releaseOne releases the lease of one node that was deleted, if it is still that node's. The error is
-// errRuns while its kubelet does: it was told to leave and keep everything, or deleted by mistake.
+// errStays as long as its Node does: it was told to leave and keep everything, or deleted by mistake.
 func (r *NetworkConfigReconciler) releaseOne(ctx context.Context, n *v1alpha1.NetworkConfig, fleet leases.Fleet, d departed, held []flannelstore.Entry) error {
 	i := slices.IndexFunc(held, func(e flannelstore.Entry) bool { return fleet.Release(d.Departure, e.Lease) })
 	if i < 0 {
@@ -129,8 +129,8 @@ func (r *NetworkConfigReconciler) releaseOne(ctx context.Context, n *v1alpha1.Ne
 	if err := client.IgnoreNotFound(r.client.Get(ctx, client.ObjectKey{Name: d.Node}, &node)); err != nil {
 		return fmt.Errorf("get Node %s: %w", d.Node, err)
 	}
-	if nodeobject.Alive(&node) {
-		return errRuns
+	if !nodeobject.Gone(&node) {
+		return errStays
 	}
 	if err := r.etcd.Release(ctx, n.Name, held[i]); err != nil {
 		return err

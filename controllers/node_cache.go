@@ -35,7 +35,7 @@ func stripNode(in any) (any, error) {
 			Taints: full.Spec.Taints, Unschedulable: full.Spec.Unschedulable,
 		},
 	}
-	for _, key := range []string{nodeobject.AnnotationDrain, publicIPAnnotation} {
+	for _, key := range []string{nodeobject.AnnotationDrain, v1alpha1.LeftAnnotation, publicIPAnnotation} {
 		if value, ok := full.Annotations[key]; ok {
 			metav1.SetMetaDataAnnotation(&node.ObjectMeta, key, value)
 		}

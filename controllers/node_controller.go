@@ -120,6 +120,7 @@ func (r *NodeReconciler) change(ctx context.Context, state *v1alpha1.NodeState, 
 		return nil
 	}
 	patch := want.declared.Reconcile(want.node, owned)
+	nodeobject.Back(want.node, &patch)
 	adopts := want.node.Labels[NodeLabel] != state.Name
 	if adopts {
 		patch.Label(NodeLabel, state.Name)
@@ -139,9 +140,10 @@ func (r *NodeReconciler) change(ctx context.Context, state *v1alpha1.NodeState, 
 	return nil
 }
 
-// leave ends what a NodeState that is gone leaves behind: a drain, and the Node itself once its
-// kubelet is not heard of any more. A Node with a live kubelet runs pods, which the garbage collector
-// would delete with it, so that one is kept whatever became of the NodeState.
+// leave ends what a NodeState that is gone leaves behind: a drain, and the Node itself once it is known
+// that its host has left, or never came. Any other has pods, which the garbage collector would delete
+// with it, and a kubelet that makes its Node only when it starts: that one is kept whatever became of
+// the NodeState, and however long it is silent.
 func (r *NodeReconciler) leave(ctx context.Context, name string) error {
 	var node corev1.Node
 	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
@@ -160,7 +162,10 @@ func (r *NodeReconciler) leave(ctx context.Context, name string) error {
 		}
 		node = *after
 	}
-	if nodeobject.Alive(&node) {
+	if !nodeobject.Gone(&node) {
+		if why := nodeobject.Down(&node); why != "" {
+			publish(r.events, nodeObjectKept(&node, why))
+		}
 		return nil
 	}
 	if err := client.IgnoreNotFound(r.client.Delete(ctx, &node, as(&node))); err != nil {

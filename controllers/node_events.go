@@ -23,7 +23,12 @@ func nodeObjectAdopted(state *v1alpha1.NodeState, node *corev1.Node) Event {
 }
 
 func nodeObjectDeleted(node *corev1.Node) Event {
-	return Event{node, corev1.EventTypeNormal, "NodeDeleted", "Delete", "its NodeState is gone and its kubelet is not heard of"}
+	return Event{node, corev1.EventTypeNormal, "NodeDeleted", "Delete", "its NodeState is gone, and so is its kubelet"}
+}
+
+func nodeObjectKept(node *corev1.Node, why string) Event {
+	message := fmt.Sprintf("its NodeState is gone and its kubelet is not ready (%s), but has not said that its host left: when the machine is gone for good, kubectl delete node %s", why, node.Name)
+	return Event{node, corev1.EventTypeWarning, "NodeKept", "Keep", message}
 }
 
 func drainStarted(node *v1alpha1.NodeState) Event {

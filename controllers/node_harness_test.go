@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -60,11 +62,21 @@ func kubelet(ctx context.Context, n string, ready corev1.ConditionStatus) {
 	Eventually(func(g Gomega) {
 		object := &corev1.Node{}
 		g.Expect(env.Client.Get(ctx, name(n), object)).To(Succeed())
+		object.Status.NodeInfo.KubeletVersion = "v1.37.2"
 		object.Status.Conditions = []corev1.NodeCondition{{
 			Type: corev1.NodeReady, Status: ready, Reason: "Test", Message: "reported by a test", LastHeartbeatTime: metav1.Now(),
 		}}
 		g.Expect(env.Client.Status().Update(ctx, object)).To(Succeed())
 	}).Should(Succeed())
+}
+
+// hostLeft says on a Node what `seedbed leave` does, in one request and as the kubelet may.
+func hostLeft(ctx context.Context, n string) {
+	GinkgoHelper()
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"2026-11-23T10:00:00Z"}},"status":{"conditions":[{"type":"Ready","status":"False","reason":"NodeLeft"}]}}`, v1alpha1.LeftAnnotation)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n}}
+	Expect(env.Client.Status().Patch(ctx, node, client.RawPatch(types.StrategicMergePatchType, []byte(patch)))).To(Succeed())
+	Expect(node.Annotations).To(HaveKey(v1alpha1.LeftAnnotation))
 }
 
 // running makes a pod on a Node that runs and ends at once when it is told to.

@@ -159,22 +159,42 @@ var _ = Describe("The Node of a machine", func() {
 		Expect(object.Annotations).To(HaveKeyWithValue("theirs", "1"))
 	})
 
-	It("goes after its NodeState, once its kubelet is not heard of", func(ctx context.Context) {
+	It("goes after its NodeState when its host has left or never came, and else stays, however silent", func(ctx context.Context) {
 		startManager()
 		objects(ctx)
-		joined(ctx, "never", "silent", "alive")
-		for _, n := range []string{"never", "silent", "alive"} {
+		joined(ctx, "never", "left", "silent", "alive")
+		for _, n := range []string{"never", "left", "silent", "alive"} {
 			nodeOf(ctx, n)
 		}
-		kubelet(ctx, "silent", corev1.ConditionUnknown)
-		kubelet(ctx, "alive", corev1.ConditionTrue)
+		for n, ready := range map[string]corev1.ConditionStatus{"left": corev1.ConditionTrue, "alive": corev1.ConditionTrue, "silent": corev1.ConditionUnknown} {
+			kubelet(ctx, n, ready)
+		}
 		create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}})
+		hostLeft(ctx, "left")
 		Expect(env.Client.DeleteAllOf(ctx, &v1alpha1.NodeState{})).To(Succeed())
-		Eventually(func() bool { return noNode(ctx, "never") && noNode(ctx, "silent") }).Should(BeTrue())
-		Consistently(func() bool { return noNode(ctx, "alive") || noNode(ctx, "theirs") }).Should(BeFalse())
+		Eventually(func() bool { return noNode(ctx, "never") && noNode(ctx, "left") }).Should(BeTrue())
+		Eventually(eventsOf(ctx, "silent")).Should(ContainElement("Warning NodeKept"))
+
+		By("a reboot of one that goes on, as after leave --keep")
 		kubelet(ctx, "alive", corev1.ConditionUnknown)
+		Consistently(func() bool { return noNode(ctx, "alive") || noNode(ctx, "silent") || noNode(ctx, "theirs") }).Should(BeFalse())
+		kubelet(ctx, "alive", corev1.ConditionTrue)
+
+		By("leaving at last")
+		hostLeft(ctx, "alive")
 		Eventually(func() bool { return noNode(ctx, "alive") }).Should(BeTrue())
-		Expect(noNode(ctx, "theirs")).To(BeFalse())
+	})
+
+	It("is not taken for one whose host left after that host came again", func(ctx context.Context) {
+		startManager()
+		objects(ctx)
+		joined(ctx, "node-a")
+		nodeOf(ctx, "node-a")
+		kubelet(ctx, "node-a", corev1.ConditionTrue)
+		hostLeft(ctx, "node-a")
+		Consistently(func() map[string]string { return node(ctx, "node-a").Annotations }).Should(HaveKey(v1alpha1.LeftAnnotation), "its NodeState is still there")
+		kubelet(ctx, "node-a", corev1.ConditionTrue)
+		Eventually(func() map[string]string { return node(ctx, "node-a").Annotations }).ShouldNot(HaveKey(v1alpha1.LeftAnnotation))
 	})
 
 	It("has no share when none is left, says so, and gets one that is given back", func(ctx context.Context) {

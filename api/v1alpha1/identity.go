@@ -74,6 +74,11 @@ const MachineIDAnnotation = "seedbed.dev/machine-id"
 // machine has reported it joins again with that one, or with one that names it.
 const JoinTokenAnnotation = "seedbed.dev/join-token-id"
 
+// LeftAnnotation on a Node holds when its host left Seedbed (RFC 3339): `seedbed leave` sets it with the
+// kubelet's own certificate once it has stopped the kubelet, and the manager removes it when a kubelet
+// is Ready there again.
+const LeftAnnotation = "seedbed.dev/left"
+
 // Names of certificate signing requests begin with these (metadata.generateName).
 const (
 	agentRequestPrefix     = "seedbed-agent-"

@@ -136,7 +136,8 @@ func (s *seedServer) serveConditions(w http.ResponseWriter, r *http.Request) {
 	}
 	name := path.Base(path.Dir(r.URL.Path))
 	for _, c := range patch.Status.Conditions {
-		s.told = append(s.told, fmt.Sprintf("%s %s=%s %s", name, c.Type, c.Status, c.Reason))
+		_, left := patch.Annotations[v1alpha1.LeftAnnotation]
+		s.told = append(s.told, fmt.Sprintf("%s %s=%s %s, left %t", name, c.Type, c.Status, c.Reason, left))
 	}
 	answer200(w, &corev1.Node{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}, ObjectMeta: metav1.ObjectMeta{Name: name}})
 }

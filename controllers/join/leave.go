@@ -108,7 +108,7 @@ func (l *leaving) reach(ctx context.Context) (client.Client, error) {
 	case err == nil:
 		return api, nil
 	case l.options.Force:
-		l.sayLeft(err)
+		l.sayStays(err)
 		return nil, nil
 	case apierrors.IsForbidden(err):
 		return nil, because(err, fmt.Sprintf("have an administrator look with kubectl get nodestate %[1]s; where there is none, or after kubectl delete nodestate %[1]s, run `seedbed leave --force`", l.record.Node),
@@ -127,7 +127,7 @@ func (l *leaving) look(ctx context.Context, api client.Client) (*v1alpha1.NodeSt
 	return node, err
 }
 
-func (l *leaving) sayLeft(err error) {
+func (l *leaving) sayStays(err error) {
 	l.Say("NodeState %s stays (%v); an administrator removes it: kubectl delete nodestate %s", l.record.Node, err, l.record.Node)
 }
 
@@ -173,7 +173,7 @@ func (l *leaving) forget(ctx context.Context, api client.Client) error {
 	case err == nil:
 		l.Say("deleted NodeState %s", l.record.Node)
 	case l.options.Force:
-		l.sayLeft(err)
+		l.sayStays(err)
 	default:
 		return because(cause(err), "run leave again, or `seedbed leave --force`, and have an administrator run: kubectl delete nodestate "+l.record.Node,
 			"NodeState %s could not be deleted; all else on this host was put back", l.record.Node)

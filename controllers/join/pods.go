@@ -1,6 +1,7 @@
 package join
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,9 +15,9 @@ import (
 // endPods stops the kubelet that Seedbed runs, and then the containers of its pods. With live-restore
 // they would go on without docker, and nobody would ever stop them. A kubelet that had an identity
 // before belongs to another cluster, and so do its pods.
-func (n *Node) endPods(ctx context.Context, kubeletHadIdentity bool) error {
+func (n *Node) endPods(ctx context.Context, rec *record) error {
 	ledger, err := apply.Peek(n.Host.Store)
-	if err != nil || kubeletHadIdentity || n.Host.Containers == nil {
+	if err != nil || rec.KubeletHadIdentity || n.Host.Containers == nil {
 		return err
 	}
 	if _, ours := ledger.Owned[state.Ref{Kind: state.KindUnit, Name: resolve.UnitKubelet}]; !ours {
@@ -31,8 +32,8 @@ func (n *Node) endPods(ctx context.Context, kubeletHadIdentity bool) error {
 			return fmt.Errorf("unit %s: %w", resolve.UnitKubelet, err)
 		}
 	}
-	if err := n.sayNotReady(ctx); err != nil {
-		n.Say("the Node stays Ready until its kubelet is missed, about a minute: it could not be told that the kubelet has stopped (%s)", oneLine(err))
+	if err := n.sayLeft(ctx); err != nil {
+		n.Say("the Node stays, since it could not be said there that its kubelet has stopped (%s); an administrator removes it: kubectl delete node %s", oneLine(err), cmp.Or(rec.Node, "NAME"))
 	}
 	docker, err := n.Host.Units.Get(ctx, resolve.UnitDocker)
 	if err != nil || docker.Activity != state.Active {

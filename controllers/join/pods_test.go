@@ -75,7 +75,7 @@ func TestLeaveSaysInTheNodeAsItsKubeletThatItStopped(t *testing.T) {
 	if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"node-a Ready=False NodeLeft"}; !slices.Equal(s.told, want) {
+	if want := []string{"node-a Ready=False NodeLeft, left true"}; !slices.Equal(s.told, want) {
 		t.Errorf("the API server was told %q, want %q; it says:\n%s", s.told, want, strings.Join(*said, "\n"))
 	}
 }
@@ -89,9 +89,10 @@ func TestLeaveGoesOnWhenTheNodeCannotBeTold(t *testing.T) {
 		"not a node's certificate": {func(t *testing.T, f *hosttest.Fake, s *seedServer) {
 			certifyKubelet(t, f, s, "kubelet")
 		}, `is for "kubelet", which is no node`},
-		"no kubeconfig": {func(_ *testing.T, f *hosttest.Fake, _ *seedServer) {
-			f.Delete(resolve.PathKubeletKubeconfig)
-		}, "there is no " + resolve.PathKubeletKubeconfig},
+		"no certificate": {func(t *testing.T, f *hosttest.Fake, s *seedServer) {
+			certifyKubelet(t, f, s, "system:node:node-a")
+			f.Delete(resolve.PathKubeletClient)
+		}, "there is no " + resolve.PathKubeletClient},
 		"links that go round": {func(t *testing.T, f *hosttest.Fake, s *seedServer) {
 			certifyKubelet(t, f, s, "system:node:node-a")
 			f.Put(resolve.PathKubeletClient, state.File{Type: state.Symlink, Target: resolve.PathKubeletClient})
@@ -106,7 +107,7 @@ func TestLeaveGoesOnWhenTheNodeCannotBeTold(t *testing.T) {
 			if err := n.Leave(t.Context(), LeaveOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			if all := strings.Join(*said, "\n"); !strings.Contains(all, "the Node stays Ready until its kubelet is missed") || !strings.Contains(all, tc.says) || !strings.Contains(all, "this host has left") {
+			if all := strings.Join(*said, "\n"); !strings.Contains(all, "the Node stays") || !strings.Contains(all, tc.says) || !strings.Contains(all, "kubectl delete node node-a") || !strings.Contains(all, "this host has left") {
 				t.Errorf("want %q in:\n%s", tc.says, all)
 			}
 			if got := running(t, f); !slices.Equal(got, []string{ownContainer}) {

@@ -20,7 +20,7 @@ const (
 )
 
 func (l *leaving) putBack(ctx context.Context) error {
-	err := l.endPods(ctx, l.record.KubeletHadIdentity)
+	err := l.endPods(ctx, l.record)
 	if err == nil || l.options.Force {
 		err = errors.Join(err, l.restoreAll(ctx, l.record.KubeletHadIdentity))
 	}

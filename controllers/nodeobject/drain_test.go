@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
 )
 
 var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -116,20 +118,47 @@ func TestDownNeedsEvidence(t *testing.T) {
 			{Type: corev1.NodeReady, Status: status, Reason: "R", Message: "m"},
 		}}}
 	}
+	registered := func(n *corev1.Node) *corev1.Node {
+		n.Status.NodeInfo.KubeletVersion = "v1.37.2"
+		return n
+	}
+	left := func(n *corev1.Node) *corev1.Node {
+		n.Annotations = map[string]string{v1alpha1.LeftAnnotation: "2026-11-23T10:00:00Z"}
+		return n
+	}
 	tests := []struct {
 		reason string
 		node   *corev1.Node
 		down   string
 		alive  bool
+		gone   bool
 	}{
-		{"nothing was said yet", &corev1.Node{}, "", false},
-		{"ready", with(corev1.ConditionTrue), "", true},
-		{"not ready", with(corev1.ConditionFalse), "R: m", false},
-		{"silent", with(corev1.ConditionUnknown), "R: m", false},
+		{"nothing was said yet", &corev1.Node{}, "", false, true},
+		{"missed by the node controller before a kubelet came", with(corev1.ConditionUnknown), "R: m", false, true},
+		{"ready", registered(with(corev1.ConditionTrue)), "", true, false},
+		{"not ready", registered(with(corev1.ConditionFalse)), "R: m", false, false},
+		{"silent, and it may come back", registered(with(corev1.ConditionUnknown)), "R: m", false, false},
+		{"left", left(registered(with(corev1.ConditionFalse))), "R: m", false, true},
+		{"left, and silent since", left(registered(with(corev1.ConditionUnknown))), "R: m", false, true},
+		{"left, and came again", left(registered(with(corev1.ConditionTrue))), "", true, false},
 	}
 	for _, tt := range tests {
-		if Down(tt.node) != tt.down || Alive(tt.node) != tt.alive {
-			t.Errorf("%s: %q, %t", tt.reason, Down(tt.node), Alive(tt.node))
+		if Down(tt.node) != tt.down || Alive(tt.node) != tt.alive || Gone(tt.node) != tt.gone {
+			t.Errorf("%s: %q, alive %t, gone %t", tt.reason, Down(tt.node), Alive(tt.node), Gone(tt.node))
 		}
+	}
+}
+
+func TestTheNoteThatAHostLeftIsTakenOffOnceItsKubeletRunsAgain(t *testing.T) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.LeftAnnotation: "2026-11-23T10:00:00Z"}}}
+	var silent, back Patch
+	Back(node, &silent)
+	if !silent.Empty() {
+		t.Errorf("%+v for a kubelet that does not run", silent)
+	}
+	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+	Back(node, &back)
+	if value, found := back.Annotations[v1alpha1.LeftAnnotation]; !found || value != nil {
+		t.Errorf("%+v for one that does", back)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
@@ -25,10 +27,13 @@ import (
 // reasonLeft is the reason of a Node's condition Ready after its host has left.
 const reasonLeft = "NodeLeft"
 
-// sayNotReady says in the Node, as its kubelet, that the kubelet has stopped. A kubelet that only falls
-// silent counts as running for node-monitor-grace-period (50 s by default): Services would send to its
-// pods that long, and the manager, which deletes no Node whose kubelet lives, would keep it.
-func (n *Node) sayNotReady(ctx context.Context) error {
+// sayLeft says in the Node, as its kubelet, that the kubelet has stopped for good. One that only falls
+// silent counts as running for node-monitor-grace-period (50 s by default), in which Services send to its
+// pods; and the manager keeps its Node, since a machine that is silent may come back.
+func (n *Node) sayLeft(ctx context.Context) error {
+	if _, found, err := n.Host.Files.Read(resolve.PathKubeletKubeconfig); err != nil || !found {
+		return err // a kubelet that never ran
+	}
 	config, name, err := kubeletIdentity(n.Host.Files)
 	if err != nil {
 		return err
@@ -38,10 +43,13 @@ func (n *Node) sayNotReady(ctx context.Context) error {
 		return err
 	}
 	now := metav1.NewTime(n.Now())
-	patch, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []corev1.NodeCondition{{
-		Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: reasonLeft, Message: "seedbed leave has stopped the kubelet",
-		LastHeartbeatTime: now, LastTransitionTime: now,
-	}}}})
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"annotations": map[string]string{v1alpha1.LeftAnnotation: now.UTC().Format(time.RFC3339)}},
+		"status": map[string]any{"conditions": []corev1.NodeCondition{{
+			Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: reasonLeft, Message: "seedbed leave has stopped the kubelet",
+			LastHeartbeatTime: now, LastTransitionTime: now,
+		}}},
+	})
 	if err != nil {
 		return err
 	}
