@@ -51,6 +51,28 @@ func TestTheImageHoldsOneStaticBinaryThatIsTheSameEveryTime(t *testing.T) {
 	if !bytes.Contains(first, []byte("v9.9.9-test")) {
 		t.Error("the binary does not hold the VERSION that it was built with")
 	}
+	// All of it that ever ran is resident in every agent.
+	const mostMiB = 56
+	if size := len(first) >> 20; size > mostMiB {
+		t.Errorf("the binary has %d MiB, and should have at most %d. If it grew by a third, something calls methods by name and the linker keeps them all: look for <ReflectMethod> in what -ldflags=-dumpdep prints", size, mostMiB)
+	}
+}
+
+func TestEveryBuildOfTheProgramHasTheSameTags(t *testing.T) {
+	for file, build := range map[string]string{
+		"config/manager/Dockerfile": `go build .*-tags=(\S+)`,
+		"Makefile":                  `(?m)^TAGS := (.*)$`,
+		"hack/lab/files.go":         `"build", .*"-tags=([^"]+)"`,
+	} {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		match := regexp.MustCompile(build).FindSubmatch(content)
+		if want := "grpcnotrace"; len(match) != 2 || string(match[1]) != want {
+			t.Errorf("%s: build tags %q, want %s", file, match, want)
+		}
+	}
 }
 
 func TestTheImageRunsAsAnUnprivilegedNumber(t *testing.T) {

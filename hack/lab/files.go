@@ -108,7 +108,8 @@ func (s *starter) buildOwn(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }()
-	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", folder + "/"}, slices.Sorted(maps.Keys(ownPrograms))...)...)
+	arguments := []string{"build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", folder + "/"}
+	command := exec.CommandContext(ctx, "go", append(arguments, slices.Sorted(maps.Keys(ownPrograms))...)...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	command.Stderr = s.progress
