@@ -11,6 +11,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -33,10 +34,24 @@ func agentMapper(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	return m, nil
 }
 
+// agentScheme is the groups of the kinds that an agent uses: those of all of Kubernetes would be held
+// for nothing.
+func agentScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		v1alpha1.AddToScheme, appsv1.AddToScheme, corev1.AddToScheme, eventsv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
 // AgentOptions are the options that an agent's side of the API relies on: a cache of the node's own
 // NodeState, by name, and of nothing else. That is also all a node's role lets it watch.
 func AgentOptions(nodeName string) (ctrl.Options, error) {
-	scheme, err := NewScheme()
+	scheme, err := agentScheme()
 	if err != nil {
 		return ctrl.Options{}, err
 	}

@@ -104,15 +104,18 @@ func launch(b *testing.B, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// residentMiB is VmRSS of proc_pid_status(5).
-func residentMiB(b *testing.B, pid int) float64 {
+// residentMiB is the memory of a process that is in RAM, the pages of its own file among it.
+func residentMiB(b *testing.B, pid int) float64 { return memoryMiB(b, pid, "VmRSS") }
+
+// memoryMiB is a field of proc_pid_status(5).
+func memoryMiB(b *testing.B, pid int, name string) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
 			if err != nil {
 				b.Fatal(err)
@@ -120,7 +123,7 @@ func residentMiB(b *testing.B, pid int) float64 {
 			return kib / 1024
 		}
 	}
-	b.Fatal("no VmRSS")
+	b.Fatal("no ", name)
 	return 0
 }
 
@@ -148,7 +151,8 @@ func registration(b *testing.B, node string) *corev1.ConfigMap {
 	}
 }
 
-// BenchmarkAgentMemory is the agent of the guide's first node, 5 s after it has converged.
+// BenchmarkAgentMemory is the agent of the guide's first node, 5 s after it has converged: rss-MiB, and
+// of it rss-anon-MiB, which is its own, and rss-file-MiB, the pages of the program that it has used.
 func BenchmarkAgentMemory(b *testing.B) {
 	e := benchEnv(b)
 	guide := samples(b)[0]
@@ -176,5 +180,7 @@ func BenchmarkAgentMemory(b *testing.B) {
 	time.Sleep(5 * time.Second)
 	for b.Loop() {
 		b.ReportMetric(residentMiB(b, agent.Process.Pid), "rss-MiB")
+		b.ReportMetric(memoryMiB(b, agent.Process.Pid, "RssAnon"), "rss-anon-MiB")
+		b.ReportMetric(memoryMiB(b, agent.Process.Pid, "RssFile"), "rss-file-MiB")
 	}
 }

@@ -25,7 +25,7 @@ type Objects struct {
 	Secrets []corev1.Secret
 }
 
-// shared is the validator of all files, so that the rules are compiled once.
+// shared is the validator of all files of objects, so that the rules are compiled once.
 var shared = sync.OnceValues(New)
 
 // Load reads YAML documents or JSON objects and validates each. name is for errors, which are
@@ -46,9 +46,10 @@ func Load(name string, r io.Reader) (Objects, error) {
 	return l.objects, nil
 }
 
-// LoadFacts reads a facts file: the fields of NodeState.status.facts, in one document.
+// LoadFacts reads a facts file: the fields of NodeState.status.facts, in one document. The rules are
+// compiled for this file only: an agent reads it once and runs for long.
 func LoadFacts(name string, r io.Reader) (v1alpha1.Facts, error) {
-	validator, err := shared()
+	validator, err := New()
 	if err != nil {
 		return v1alpha1.Facts{}, err
 	}
