@@ -2,10 +2,13 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -94,6 +97,41 @@ func TestBareNodeIsInstalledAndConfiguredInOnePass(t *testing.T) {
 	if p := a.next(t); !p.Agrees() || f.Changes() != 0 {
 		t.Errorf("the next pass made calls:\n%s", strings.Join(f.Journal(), "\n"))
 	}
+}
+
+func TestAPassThatReadsTheFactsTwiceSaysOnceWhatTheyLack(t *testing.T) {
+	f := bareMachine(t)
+	a := newAgent(t, f)
+	var mu sync.Mutex
+	var lines []string
+	a.Pipeline.Log = funcr.New(func(_, args string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, args)
+	}, funcr.Options{})
+	reader := &countedFacts{FactsReader: a.Pipeline.Host.Facts}
+	a.Pipeline.Host.Facts = reader
+	a.run(t)
+	a.Assign(wants(t, 1, "docker-ce", "26.1.5-1"))
+	p := a.after(t)
+	mustAgree(t, &p)
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(strings.Join(lines, "\n"), "override.conf"); n != 1 || reader.times < 2 {
+		t.Errorf("facts read %d times, and their error logged %d times, want once:\n%s", reader.times, n, strings.Join(lines, "\n"))
+	}
+}
+
+// countedFacts are all there, and come with an error.
+type countedFacts struct {
+	host.FactsReader
+	times int
+}
+
+func (f *countedFacts) Facts(ctx context.Context) (v1alpha1.Facts, error) {
+	f.times++
+	facts, err := f.FactsReader.Facts(ctx)
+	return facts, errors.Join(err, errors.New("component rkt: file override.conf sets ExecStart"))
 }
 
 func TestPackageThatSomebodyRemovesIsPutBackAndTheRestOfTheNodeStays(t *testing.T) {

@@ -76,13 +76,9 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 		Generation: want.Generation, Revision: want.Revision, Secrets: want.Pins,
 		Offline: p.Host.Offline, Started: p.Now(),
 	}
-	var incomplete error
-	pass.Facts, incomplete = p.readFacts(ctx)
+	p.readFacts(ctx, &pass)
 	p.lookForKubelet()
 	enforced, towards := p.choose(&pass, want, held)
-	if pass.Stall != nil && incomplete != nil {
-		pass.Stall.Message += "; the facts of this host are incomplete: " + oneLine(incomplete)
-	}
 	if enforced != nil {
 		pass.Enforced = enforced.Revision
 		if pass.Err = p.keep(enforced, held); pass.Err == nil {
@@ -91,6 +87,7 @@ func (p *Pipeline) Pass(ctx context.Context, want, held *Assignment) (report.Pas
 	}
 	ledger := p.Book.Ledger()
 	pass.Corrected, pass.LastCorrected = ledger.Corrected, ledger.LastCorrected
+	p.tellIncomplete(&pass)
 	pass.Finished = p.Now()
 	return pass, enforced
 }
@@ -143,13 +140,23 @@ func (p *Pipeline) choose(pass *report.Pass, want, held *Assignment) (enforced, 
 	return held, held
 }
 
-// readFacts returns what was found, which may be enough, beside the error for what was not.
-func (p *Pipeline) readFacts(ctx context.Context) (*v1alpha1.Facts, error) {
+// readFacts fills in what was found, which may be enough, and why the rest was not.
+func (p *Pipeline) readFacts(ctx context.Context, pass *report.Pass) {
 	facts, err := p.Host.Facts.Facts(ctx)
-	if err != nil {
-		p.Log.Error(err, "reading facts")
+	pass.Facts, pass.Incomplete = &facts, err
+}
+
+// tellIncomplete says once in a pass, which may read the facts twice, what they lack, also where that
+// may be why nothing goes on. The stall may be in a status that is being written: it is not changed.
+func (p *Pipeline) tellIncomplete(pass *report.Pass) {
+	if pass.Incomplete == nil {
+		return
 	}
-	return &facts, err
+	p.Log.Error(pass.Incomplete, "reading facts")
+	if pass.Stall != nil {
+		message := pass.Stall.Message + "; the facts of this host are incomplete: " + oneLine(pass.Incomplete)
+		pass.Stall = &report.Stall{Reason: pass.Stall.Reason, Message: message}
+	}
 }
 
 // oneLine puts errors that were joined on one line.

@@ -36,7 +36,7 @@ func (p *Pipeline) install(ctx context.Context, pass *report.Pass, at steering) 
 	p.announce(pass, first)
 	var results apply.Results
 	results, pass.Err = apply.Apply(ctx, p.Host, p.Book, first, pass.Started, p.logStep)
-	pass.Facts, _ = p.readFacts(ctx) // its error is logged; what was found may do
+	p.readFacts(ctx, pass)
 	next, stall := p.realise(at.towards, pass.Facts)
 	switch {
 	case stall != nil:

@@ -25,6 +25,8 @@ type Pass struct {
 	Offline bool
 	// Facts of the host; nil when they could not be read.
 	Facts *v1alpha1.Facts
+	// Incomplete is why the facts lack something; nil when they are all there.
+	Incomplete error
 	// Desired host, and the host as it was seen after the steps.
 	Desired, Observed state.Host
 	// Plan and the results of its steps.
