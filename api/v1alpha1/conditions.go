@@ -69,7 +69,8 @@ const (
 	ReasonHairpinOff        = "HairpinOff"
 	ReasonForwardPolicy     = "ForwardPolicy"
 	ReasonNodeNameMismatch  = "NodeNameMismatch"
-	// ReasonServingCertificate: the kubelet has no certificate to serve its node's address with.
+	// ReasonServingCertificate: the kubelet has no certificate to serve its node's address with, or one
+	// that has expired.
 	ReasonServingCertificate = "ServingCertificateMissing"
 
 	// Reasons of a network that is not, or should not be, published as it is.

@@ -209,6 +209,10 @@ func TestExamine(t *testing.T) {
 			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
 			s.Probes["serving"] = state.Probe{Failure: "no such file or directory"}
 		}, []string{"kubelet ServingCertificateMissing "}, "kubectl logs and exec fail: /server.pem: no such file or directory; approve it"},
+		"ExpiredServingCertificate": {"it was not renewed", func(d, s state.Host) {
+			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
+			s.Probes["serving"] = state.Probe{Answer: "system:node:node-a", Failure: "expired at 2026-11-23T12:00:00Z"}
+		}, []string{"kubelet ServingCertificateMissing "}, "kubectl logs and exec fail: /server.pem: expired at 2026-11-23T12:00:00Z; approve it"},
 		"ServingCertificate": {"it is there", func(d, s state.Host) {
 			d.Probes["serving"] = state.Probe{Component: state.ComponentKubelet, Kind: state.ProbeCertificate, Path: "/server.pem", Want: "system:node:node-a", Cure: "approve it"}
 			s.Probes["serving"] = state.Probe{Answer: "system:node:node-a"}

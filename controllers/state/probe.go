@@ -10,7 +10,7 @@ const (
 	// be ready.
 	ProbeCRI ProbeKind = "CRI"
 	// ProbeCertificate reads the certificate in the file Path and answers with the name it is for. With
-	// an Address, it must be for that too.
+	// an Address, to be served at, it must be for that too and not have expired.
 	ProbeCertificate ProbeKind = "Certificate"
 )
 

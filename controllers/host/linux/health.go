@@ -30,9 +30,10 @@ const (
 type health struct {
 	tree    *tree
 	timeout time.Duration
+	now     func() time.Time
 }
 
-func newHealth(t *tree) *health { return &health{tree: t, timeout: askTimeout} }
+func newHealth(t *tree) *health { return &health{tree: t, timeout: askTimeout, now: time.Now} }
 
 // Ask implements host.Health.
 func (h *health) Ask(ctx context.Context, probes map[string]state.Probe) map[string]state.Probe {
@@ -144,9 +145,19 @@ func (h *health) subject(p state.Probe) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("bad certificate: %w", err)
 		}
-		if p.Address != "" && certificate.VerifyHostname(p.Address) != nil {
-			return certificate.Subject.CommonName, fmt.Errorf("not for %s", p.Address)
-		}
-		return certificate.Subject.CommonName, nil
+		return certificate.Subject.CommonName, h.serves(certificate, p.Address)
 	}
+}
+
+// serves is an error when nobody can be served with the certificate at address; without one nobody is.
+func (h *health) serves(certificate *x509.Certificate, address string) error {
+	switch {
+	case address == "":
+		return nil
+	case certificate.VerifyHostname(address) != nil:
+		return fmt.Errorf("not for %s", address)
+	case h.now().After(certificate.NotAfter):
+		return fmt.Errorf("expired at %s", certificate.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
 }

@@ -148,23 +148,35 @@ func TestACertificateAnswersWithTheNameItIsFor(t *testing.T) {
 	}
 }
 
-func TestACertificateToServeWithIsForTheAddress(t *testing.T) {
+func TestACertificateToServeWithIsForTheAddressAndHasNotExpired(t *testing.T) {
 	root := t.TempDir()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "system:node:node-a"}, IPAddresses: []net.IP{net.ParseIP("10.64.3.8")}}
+	end := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "system:node:node-a"}, NotAfter: end, IPAddresses: []net.IP{net.ParseIP("10.64.3.8")},
+	}
 	der, err := x509.CreateCertificate(nil, template, template, public, private)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plant(t, root, "/pki/server.pem", text(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))))
-	h := &health{tree: treeAt(t, root), timeout: time.Second}
-	for address, failure := range map[string]string{"10.64.3.8": "", "10.64.3.9": "not for 10.64.3.9"} {
-		got := h.Ask(t.Context(), map[string]state.Probe{"x": {Kind: state.ProbeCertificate, Path: "/pki/server.pem", Address: address}})["x"]
-		if got.Answer != "system:node:node-a" || got.Failure != failure {
-			t.Errorf("%s: %+v", address, got)
+	for _, tt := range []struct {
+		reason, address string
+		now             time.Time
+		failure         string
+	}{
+		{"good", "10.64.3.8", end, ""},
+		{"the node has another address", "10.64.3.9", end, "not for 10.64.3.9"},
+		{"it was not renewed", "10.64.3.8", end.Add(time.Second), "expired at 2026-11-23T12:00:00Z"},
+		{"a client's is the kubelet's own affair", "", end.Add(time.Second), ""},
+	} {
+		h := &health{tree: treeAt(t, root), timeout: time.Second, now: func() time.Time { return tt.now }}
+		got := h.Ask(t.Context(), map[string]state.Probe{"x": {Kind: state.ProbeCertificate, Path: "/pki/server.pem", Address: tt.address}})["x"]
+		if got.Answer != "system:node:node-a" || got.Failure != tt.failure {
+			t.Errorf("%s: %+v, want failure %q", tt.reason, got, tt.failure)
 		}
 	}
 }
