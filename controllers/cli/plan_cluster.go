@@ -34,6 +34,10 @@ func (in *offlineInput) planCluster(ctx context.Context, stdin io.Reader, kubeco
 	if err != nil {
 		return nil, err
 	}
+	return in.planFleet(ctx, server, objects)
+}
+
+func (in *offlineInput) planFleet(ctx context.Context, server cluster, objects schema.Objects) ([]nodePlan, error) {
 	fleet, err := server.fleet(ctx)
 	if err != nil {
 		return nil, err

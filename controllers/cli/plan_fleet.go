@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +12,6 @@ import (
 	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/forecast"
 	"seedbed.dev/seedbed/controllers/nodeobject"
-	"seedbed.dev/seedbed/controllers/render"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/revision"
 	"seedbed.dev/seedbed/controllers/rollout"
@@ -67,43 +65,14 @@ func (p *fleetPlanner) plan(node *v1alpha1.NodeState) nodePlan {
 	if node.Status.Facts == nil {
 		return view.noting("its agent has not reported what the machine is, so that nothing can be planned")
 	}
-	told, err := p.foretell(node, w)
+	base := p.baseline(node)
+	told, err := forecast.New(forecast.Input{Observe: base.observe, Ledger: base.ledger, Node: p.input(node, w.revision, nil)})
 	if err != nil {
 		return view.noting("it cannot be brought there, and stays as it is: " + oneLine(err))
 	}
 	view.planBody = bodyOf(told)
 	view.NodeObject = p.nodeObject(node, w.revision)
-	return view.noting(p.notes(node, w)...)
-}
-
-func (p *fleetPlanner) foretell(node *v1alpha1.NodeState, w wanted) (forecast.Forecast, error) {
-	in := forecast.Input{Ledger: state.NewLedger(), Observe: nothing, Node: resolve.Input{
-		NodeName: node.Name, Revision: w.revision, Facts: *node.Status.Facts, Secrets: p.contents(nil),
-	}}
-	if node.Status.Revision == "" {
-		return forecast.New(in)
-	}
-	old, ok := p.revisions[node.Status.Revision]
-	if !ok {
-		return forecast.Forecast{}, fmt.Errorf("revision %s, which it is at, is not there any more", node.Status.Revision)
-	}
-	in.Node.KubeletHasCertificate = true // or it would not have got there
-	was := in.Node
-	was.Revision, was.Secrets = old, p.contents(node.Status.Secrets)
-	resolved, err := resolve.Resolve(was)
-	if err != nil {
-		return forecast.Forecast{}, fmt.Errorf("revision %s, which it is at: %w", node.Status.Revision, err)
-	}
-	held, err := render.Render(resolved)
-	if err != nil {
-		return forecast.Forecast{}, err
-	}
-	var subnet netip.Prefix
-	if object := p.objects[node.Name]; object != nil && !usesEtcd(old) {
-		subnet, _ = netip.ParsePrefix(object.Spec.PodCIDR) // without one it is not known
-	}
-	in.Observe, in.Ledger = forecast.FromAfar(held, subnet)
-	return forecast.New(in)
+	return view.noting(base.notes...).noting(p.notes(node, w)...)
 }
 
 func usesEtcd(rev revision.Revision) bool {
@@ -167,11 +136,6 @@ func evicting(t corev1.Taint) string {
 // notes are what else a user has to know.
 func (p *fleetPlanner) notes(node *v1alpha1.NodeState, w wanted) []string {
 	var notes []string
-	if at, to := node.Status.Revision, node.Spec.Revision; at == "" {
-		notes = append(notes, "it has not reported a revision yet: this compares with an empty host")
-	} else if at != to {
-		notes = append(notes, fmt.Sprintf("it is on its way from %s to %s: this compares with where it comes from", at, to))
-	}
 	if old, ok := p.revisions[node.Status.Revision]; ok {
 		inForce := []rollout.NetworkInForce{{Nodes: []string{"this node"}, Spec: old.Network}}
 		if refused := rollout.NetworkChange(w.network.Name, w.network.Spec, inForce); refused != "" {

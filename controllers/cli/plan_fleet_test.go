@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers"
+	"seedbed.dev/seedbed/controllers/resolve/resolvetest"
+	"seedbed.dev/seedbed/controllers/revision"
+	"seedbed.dev/seedbed/controllers/schema"
+)
+
+// fleetCase is a cluster with a node that is at the guide's objects, and these as an edited file.
+type fleetCase struct {
+	files    schema.Objects
+	config   *v1alpha1.NodeConfig
+	network  *v1alpha1.NetworkConfig
+	revision *appsv1.ControllerRevision
+	node     *v1alpha1.NodeState
+	// stored are all objects of the cluster by what they are called here; those of the guide are there.
+	stored map[string]client.Object
+	calls  interceptor.Funcs
+	in     offlineInput
+}
+
+// guideFleet is one where before is part of the configuration already; it may be nil.
+func guideFleet(t *testing.T, before func(*v1alpha1.NodeConfig, *v1alpha1.NetworkConfig)) *fleetCase {
+	t.Helper()
+	objects, err := loadObjects([]string{guide}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := loadFacts(nodeA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &fleetCase{stored: map[string]client.Object{}, config: &objects.NodeConfigs[0], network: &objects.NetworkConfigs[0]}
+	if before != nil {
+		before(c.config, c.network)
+	}
+	secrets := map[string]*corev1.Secret{}
+	for i := range objects.Secrets {
+		secrets[objects.Secrets[i].Name] = &objects.Secrets[i]
+		c.stored[objects.Secrets[i].Name] = &objects.Secrets[i]
+	}
+	for ref, content := range resolvetest.Secrets(t) {
+		if secrets[ref.Name] == nil {
+			secrets[ref.Name] = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: ref.Name}, Data: map[string][]byte{}}
+			c.stored[ref.Name] = secrets[ref.Name]
+		}
+		if secrets[ref.Name].StringData == nil {
+			secrets[ref.Name].Data[ref.Key] = content.Reveal()
+		}
+	}
+	c.revision = storedRevision(t, *c.config, *c.network)
+	c.stored["revision"] = c.revision
+	c.node = &v1alpha1.NodeState{
+		ObjectMeta: metav1.ObjectMeta{Name: "node-a", Labels: map[string]string{"role": "worker"}},
+		Spec:       v1alpha1.NodeStateSpec{Config: c.config.Name, Revision: c.revision.Name},
+		Status:     v1alpha1.NodeStateStatus{Facts: &facts, Revision: c.revision.Name},
+	}
+	c.stored["node-a"] = c.node
+	c.files = schema.Objects{NodeConfigs: objects.NodeConfigs, NetworkConfigs: objects.NetworkConfigs}
+	return c
+}
+
+func storedRevision(t *testing.T, config v1alpha1.NodeConfig, network v1alpha1.NetworkConfig) *appsv1.ControllerRevision {
+	t.Helper()
+	data, name, err := revision.New(config.Spec, network.Spec).Encode(config.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: name}, Data: runtime.RawExtension{Raw: data}}
+}
+
+// plans are those of a user who may read all, by node.
+func (c *fleetCase) plans(t *testing.T) map[string]nodePlan {
+	t.Helper()
+	scheme, err := controllers.NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(c.calls)
+	for _, o := range c.stored {
+		builder = builder.WithObjects(o.DeepCopyObject().(client.Object))
+	}
+	plans, err := c.in.planFleet(t.Context(), cluster{builder.Build(), "fake"}, c.files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]nodePlan{}
+	for _, p := range plans {
+		for _, node := range p.Nodes {
+			all[node] = p
+		}
+	}
+	return all
+}
+
+// notes are those of a plan as one text.
+func (v nodePlan) noted() string { return strings.Join(v.Notes, "\n") }
+
+func TestANodeThatIsAtItsRevisionHasNothingToDo(t *testing.T) {
+	if got := guideFleet(t, nil).plans(t)["node-a"]; len(got.Steps) > 0 || len(got.Notes) > 0 {
+		t.Errorf("%s\n%s", got.Plan, got.noted())
+	}
+}
+
+func TestAPlanIsThatOfTheWantedRevisionWhateverBecameOfTheOne(t *testing.T) {
+	version := func(c *fleetCase, v string) {
+		for i := range c.node.Status.Facts.Components {
+			if k := &c.node.Status.Facts.Components[i]; k.Name == v1alpha1.ComponentKubelet || k.Name == v1alpha1.ComponentKubeProxy {
+				k.Version = v
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		before func(*v1alpha1.NodeConfig, *v1alpha1.NetworkConfig)
+		do     func(*fleetCase)
+		says   string
+	}{
+		"the kubelet was updated by hand, and the file says so now": {
+			do: func(c *fleetCase) {
+				version(c, "v1.38.0")
+				c.config.Spec.Kubernetes.Version = "v1.38.0"
+			},
+			says: "does not go with what the machine is now: facts.components",
+		},
+		"the same where something is to be downloaded, so that part of the old revision can be realised": {
+			before: func(c *v1alpha1.NodeConfig, _ *v1alpha1.NetworkConfig) {
+				c.Spec.Binaries = []v1alpha1.Binary{{Path: "/usr/local/bin/mine", URL: "https://example.com/mine", SHA256: strings.Repeat("a1", 32)}}
+			},
+			do: func(c *fleetCase) {
+				version(c, "v1.38.0")
+				c.config.Spec.Kubernetes.Version = "v1.38.0"
+			},
+			says: "does not go with what the machine is now: facts.components",
+		},
+		"an interface was renamed, and the network follows": {
+			before: func(_ *v1alpha1.NodeConfig, n *v1alpha1.NetworkConfig) {
+				n.Spec.Interface = v1alpha1.InterfaceSelector{Name: new("old0")}
+			},
+			do:   func(c *fleetCase) { c.network.Spec.Interface.Name = new("eth4") },
+			says: "does not go with what the machine is now: network.interface",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet := guideFleet(t, c.before)
+			c.do(fleet)
+			got := fleet.plans(t)["node-a"]
+			if len(got.Steps) < 10 || strings.Contains(got.noted(), "stays as it is") {
+				t.Errorf("not planned: %s\n%s", got.Plan, got.noted())
+			}
+			for _, says := range []string{c.says, "compares with an empty host", "seedbed plan --host-root / does"} {
+				if !strings.Contains(got.noted(), says) {
+					t.Errorf("no %q in %s", says, got.noted())
+				}
+			}
+		})
+	}
+}
