@@ -49,8 +49,10 @@ type seedServer struct {
 	// named is true for a token that names the node: it also joins one that has reported.
 	named bool
 	date  time.Time
-	csr   *certificatesv1.CertificateSigningRequest
-	node  *v1alpha1.NodeState
+	// validity of what is signed.
+	validity time.Duration
+	csr      *certificatesv1.CertificateSigningRequest
+	node     *v1alpha1.NodeState
 	// silent is true for an agent that never reports, broken for an API server that only fails.
 	silent, broken bool
 	// refusals are the next requests about the NodeState that are forbidden; -1 is all of them, as
@@ -73,7 +75,7 @@ func newAuthority(t *testing.T) pki.Authority {
 func newSeed(t *testing.T, agent *hosttest.Fake) *seedServer {
 	t.Helper()
 	authority := newAuthority(t)
-	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken, late: 3}
+	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken, validity: time.Hour, late: 3}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{serving(t, authority)}}
@@ -194,7 +196,7 @@ func (s *seedServer) sign() {
 		panic(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: s.authority.Cert.SerialNumber, Subject: request.Subject, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: s.authority.Cert.SerialNumber, Subject: request.Subject, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(s.validity),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(nil, template, s.authority.Cert, request.PublicKey, s.authority.Key)

@@ -28,7 +28,8 @@ type record struct {
 	Node   string `json:"node"`
 	// Authorities are the hashes of the cluster's, as in Request.
 	Authorities []string `json:"authorities,omitempty"`
-	// Joined is true once the agent has reported. A join without it was cut off, unless it was Kept.
+	// Joined is true once the agent has reported. A join without it was cut off, unless it was Kept;
+	// its agent may have gone on since, which nobody noted (hadAssignment).
 	Joined bool `json:"joined"`
 	// Kept is true when the node has left and the host was left as it was.
 	Kept bool `json:"kept,omitempty"`

@@ -13,10 +13,12 @@ import (
 	"seedbed.dev/seedbed/controllers/state"
 )
 
-// ledgerFile and priorsFolder are the agent's record of what was there before Seedbed (package apply).
+// ledgerFile and priorsFolder are the agent's record of what was there before Seedbed (package apply),
+// assignmentFile is the assignment that it keeps for when the API server is away (AssignmentCache).
 const (
-	ledgerFile   = "ledger.json"
-	priorsFolder = "priors"
+	ledgerFile     = "ledger.json"
+	priorsFolder   = "priors"
+	assignmentFile = "assignment.json"
 )
 
 func (l *leaving) putBack(ctx context.Context) error {
