@@ -10,8 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"seedbed.dev/seedbed/hack/lab/internal/control"
 	"seedbed.dev/seedbed/hack/lab/internal/layout"
@@ -49,7 +52,7 @@ func Start(ctx context.Context, options Options) (*Lab, error) {
 		return nil, err
 	}
 	defer func() { _ = lock.Close() }()
-	s := starter{lab: lab, lock: lock, progress: options.Progress}
+	s := starter{lab: lab, lock: lock, progress: &lockedWriter{Writer: options.Progress}}
 	return s.start(ctx)
 }
 
@@ -63,22 +66,18 @@ type starter struct {
 
 func (s *starter) start(ctx context.Context) (*Lab, error) {
 	began := time.Now()
-	stages := []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"tools", func(ctx context.Context) error { return installTools(ctx, s.progress) }},
-		{"components", s.components},
-		{"root", s.root},
-		{"files", s.files},
+	err := s.stage(ctx, "tools", func(ctx context.Context) error { return installTools(ctx, s.progress) })
+	if err == nil {
+		err = s.build(ctx)
 	}
-	for _, stage := range stages {
-		if err := s.stage(ctx, stage.name, stage.run); err != nil {
-			return nil, err
-		}
+	if err == nil {
+		err = s.stage(ctx, "files", s.files)
+	}
+	if err != nil {
+		return nil, err
 	}
 	var started *Lab
-	err := s.stage(ctx, "boot", func(ctx context.Context) (err error) {
+	err = s.stage(ctx, "boot", func(ctx context.Context) (err error) {
 		started, err = s.boot(ctx)
 		return err
 	})
@@ -86,6 +85,27 @@ func (s *starter) start(ctx context.Context) (*Lab, error) {
 		fmt.Fprintf(s.progress, "lab: %s is up: %d hosts in %s\n", s.lab.Name, len(s.lab.Nodes), time.Since(began).Round(100*time.Millisecond))
 	}
 	return started, err
+}
+
+// build makes what hosts are made of, at once: the root waits for downloads where the components wait
+// for the processor.
+func (s *starter) build(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.stage(ctx, "components", s.components) })
+	group.Go(func() error { return s.stage(ctx, "root", s.root) })
+	return group.Wait()
+}
+
+// lockedWriter is for those who write at once, whole lines each.
+type lockedWriter struct {
+	mu sync.Mutex
+	io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Writer.Write(p)
 }
 
 // stage runs one part and says how long it took.
