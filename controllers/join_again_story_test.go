@@ -39,6 +39,16 @@ var _ = Describe("A node that joins again", func() {
 		Expect(m.fake.Jobs(resolve.UnitKubelet)).To(HaveLen(jobs), "the kubelet was touched")
 		Expect(string(m.fake.Store("join.json"))).To(Equal(record))
 	})
+
+	It("gets a NodeState again when its own was deleted, and goes on as it is", func(ctx context.Context) {
+		jobs, gone := len(m.fake.Jobs(resolve.UnitKubelet)), nodeState(ctx, "node-a")
+		Expect(env.Client.Delete(ctx, gone)).To(Succeed())
+		m.join(ctx)
+		Expect(nodeState(ctx, "node-a").UID).NotTo(Equal(gone.UID))
+		Expect(nodeState(ctx, "node-a").Labels).To(Equal(worker()))
+		nodeSays(ctx, "node-a", v1alpha1.ConditionPrepared, v1alpha1.ReasonSucceeded, "")
+		Expect(m.fake.Jobs(resolve.UnitKubelet)).To(HaveLen(jobs), "the kubelet was touched")
+	})
 })
 
 // join joins within the time that a story has.

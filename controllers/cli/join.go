@@ -34,8 +34,8 @@ func newJoinCommand() *cobra.Command {
 systemd service. The whole line, with a token in it, is printed by ` + "`seedbed seed token create`" + `.
 
 Nothing the server says is believed before its authority has the given hash. A join that does not
-succeed leaves nothing behind. On a host that has joined already it does nothing, and where the agent
-or its certificate was lost it renews them, with a new token.`,
+succeed leaves nothing behind. On a host that has joined already it does nothing, and where the agent,
+its certificate or the NodeState was lost it renews them, with a new token.`,
 		Example: `  sudo seedbed join https://10.64.3.7:6443 --token abcdef.0123456789abcdef \
     --ca-cert-hash sha256:2b9c… --node-name node-a`,
 		Args: exactURL,

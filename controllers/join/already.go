@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
 )
@@ -23,7 +25,11 @@ func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error)
 		return false, old.belongs(r)
 	}
 	works, err := n.agentWorks(ctx, old.Node)
-	if err == nil && !works && !old.Joined {
+	if err != nil {
+		return false, err
+	}
+	noted := old.Joined
+	if !noted {
 		old.Joined, err = n.hadAssignment()
 	}
 	if err != nil || (!old.Joined && !works) {
@@ -32,14 +38,31 @@ func (n *Node) joined(ctx context.Context, r Request, old *record) (bool, error)
 	if err := old.belongs(r); err != nil {
 		return false, err
 	}
-	if !works {
+	switch {
+	case !works, n.forgotten(ctx, r):
 		return false, nil
-	}
-	if !old.Joined {
+	case !noted:
 		return true, n.finish(ctx, r, *old)
 	}
 	n.Say("already joined: this is node %s of %s; nothing was changed", r.Node, r.Server)
 	return true, nil
+}
+
+// forgotten is true when the API server answers an agent that works that it has no NodeState, which no
+// agent can cure: it was deleted, or the cluster's data are older than the join. A node's rights end
+// with its NodeState, so a refusal that lasts says the same. No answer says nothing.
+func (n *Node) forgotten(ctx context.Context, r Request) bool {
+	api, err := n.asAgent(r.Server)
+	if err != nil {
+		return false
+	}
+	node, err := n.granted(ctx, api, r.Node)
+	gone := err == nil && node == nil
+	if ctx.Err() != nil || !gone && !apierrors.IsForbidden(err) {
+		return false
+	}
+	n.Say("%s has no NodeState %s any more, or lets its agent not see it: joining again; the node goes on as it is", r.Server, r.Node)
+	return true
 }
 
 // belongs is nil for a request of the cluster and the name that the host has already: what it runs has

@@ -19,14 +19,7 @@ func cutOff(t *testing.T) (*hosttest.Fake, *seedServer, *Node, *[]string) {
 	f, s, n, said := joinedHost(t)
 	f.AddSysctl("net.ipv4.ip_forward", "0")
 	converge(t, f)
-	rec, err := readRecord(n.Host.Store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec.Joined = false
-	if err := rec.write(n.Host.Store); err != nil {
-		t.Fatal(err)
-	}
+	unnote(t, f)
 	f.ForgetJournal()
 	*said = nil
 	return f, s, n, said

@@ -79,15 +79,24 @@ func TestJoinWritesWhatTheAgentNeedsAndStartsIt(t *testing.T) {
 }
 
 func TestJoinAgainChangesNothingAndSaysSo(t *testing.T) {
-	f, s, n, said := joinedHost(t)
-	s.Close() // not even the seed is asked
-	f.ForgetJournal()
-	*said = nil
-	if err := n.Join(t.Context(), s.request(t)); err != nil || f.Changes() != 0 {
-		t.Errorf("got %v, changes %v", err, f.Journal())
-	}
-	if len(*said) != 1 || !strings.HasPrefix((*said)[0], "already joined") {
-		t.Errorf("it says %q", *said)
+	for name, change := range map[string]func(*seedServer){
+		"SeedKnowsIt": func(*seedServer) {},
+		"SeedAway":    func(s *seedServer) { s.Close() },
+		"SeedBroken":  func(s *seedServer) { s.broken = true },
+		"SeedStarts":  func(s *seedServer) { s.refusals = 5 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, s, n, said := joinedHost(t)
+			change(s)
+			f.ForgetJournal()
+			*said = nil
+			if err := n.Join(t.Context(), s.request(t)); err != nil || f.Changes() != 0 {
+				t.Errorf("got %v, changes %v", err, f.Journal())
+			}
+			if len(*said) != 1 || !strings.HasPrefix((*said)[0], "already joined") {
+				t.Errorf("it says %q", *said)
+			}
+		})
 	}
 }
 
