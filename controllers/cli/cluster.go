@@ -63,26 +63,44 @@ func (c cluster) fleet(ctx context.Context) (fleet, error) {
 	return f, nil
 }
 
-// revision reads one that nodes are at.
-func (c cluster) revision(ctx context.Context, name string) (revision.Revision, error) {
-	var stored appsv1.ControllerRevision
-	if err := c.client.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &stored); err != nil {
-		return revision.Revision{}, fmt.Errorf("get ControllerRevision %s: %w", name, err)
-	}
-	return revision.Decode(stored.Data.Raw)
+// storedRevision is one as it was read. Names of revisions come from nodes, so that one that is not
+// there, or is none, says nothing of the others.
+type storedRevision struct {
+	revision.Revision
+	// trouble is why there is no content, or "".
+	trouble string
 }
 
-// secret is nil for one that is not there, or that the user may not read.
-func (c cluster) secret(ctx context.Context, name string) (*corev1.Secret, error) {
-	var secret corev1.Secret
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &secret)
+// revision reads one that nodes are at.
+func (c cluster) revision(ctx context.Context, name string) (storedRevision, error) {
+	var stored appsv1.ControllerRevision
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &stored)
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		return nil, nil
+	case apierrors.IsNotFound(err):
+		return storedRevision{trouble: "is not stored any more"}, nil
 	case err != nil:
-		return nil, fmt.Errorf("get Secret %s: %w", name, err)
+		return storedRevision{}, fmt.Errorf("get ControllerRevision %s: %w", name, err)
 	}
-	return &secret, nil
+	rev, err := revision.Decode(stored.Data.Raw)
+	if err != nil {
+		return storedRevision{trouble: "cannot be read: " + oneLine(err)}, nil
+	}
+	return storedRevision{Revision: rev}, nil
+}
+
+// secret is nil for one that is not there; readable is false for one that the user may not read.
+func (c cluster) secret(ctx context.Context, name string) (secret *corev1.Secret, readable bool, err error) {
+	secret = &corev1.Secret{}
+	err = c.client.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, true, nil
+	case apierrors.IsForbidden(err):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("get Secret %s: %w", name, err)
+	}
+	return secret, true, nil
 }
 
 // nodes are the Node objects by name; none where the user may not read them.

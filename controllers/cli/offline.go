@@ -155,16 +155,21 @@ func (in *offlineInput) governing(configs []v1alpha1.NodeConfig, node string) (*
 	if err != nil {
 		return nil, fmt.Errorf("--labels %s: %w; write key=value,key=value", in.labels, err)
 	}
-	return governs(configs, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: set}})
+	state := &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: set}}
+	return governor(selectionOf(configs, state), configs, state)
 }
 
-// governs asks the rollout stage, so that an answer here is the manager's answer.
-func governs(configs []v1alpha1.NodeConfig, node *v1alpha1.NodeState) (*v1alpha1.NodeConfig, error) {
+// selectionOf asks the rollout stage, so that an answer here is the manager's answer.
+func selectionOf(configs []v1alpha1.NodeConfig, nodes ...*v1alpha1.NodeState) rollout.Selection {
 	list := make([]*v1alpha1.NodeConfig, len(configs))
 	for i := range configs {
 		list[i] = &configs[i]
 	}
-	selection := rollout.Select(list, []*v1alpha1.NodeState{node})
+	return rollout.Select(list, nodes)
+}
+
+// governor is the NodeConfig that governs a node.
+func governor(selection rollout.Selection, configs []v1alpha1.NodeConfig, node *v1alpha1.NodeState) (*v1alpha1.NodeConfig, error) {
 	if tied := selection.Tied[node.Name]; len(tied) > 0 {
 		return nil, fmt.Errorf("NodeConfigs %s select node %s with equal priority: raise the priority of one, or give --config", strings.Join(tied, " and "), node.Name)
 	}

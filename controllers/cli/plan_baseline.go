@@ -29,11 +29,11 @@ func (p *fleetPlanner) baseline(node *v1alpha1.NodeState) baseline {
 	if at == "" {
 		return empty("it has not reported a revision yet: this compares with an empty host")
 	}
-	old, ok := p.revisions[at]
-	if !ok {
-		return unknown(at, "is not there any more")
+	old := p.revisions[at]
+	if old.trouble != "" {
+		return unknown(at, old.trouble)
 	}
-	resolved, err := resolve.Resolve(p.input(node, old, node.Status.Secrets))
+	resolved, err := resolve.Resolve(input(node, old.Revision, p.secretsAt(node.Status.Secrets)))
 	if err == nil && len(resolved.Missing) > 0 {
 		err = resolved.Missing
 	}
@@ -45,7 +45,7 @@ func (p *fleetPlanner) baseline(node *v1alpha1.NodeState) baseline {
 		return unknown(at, "does not go with what the machine is now: "+oneLine(err))
 	}
 	var b baseline
-	b.observe, b.ledger = forecast.FromAfar(held, p.subnet(node.Name, old))
+	b.observe, b.ledger = forecast.FromAfar(held, p.subnet(node.Name, old.Revision))
 	if to := node.Spec.Revision; at != to {
 		b.notes = []string{fmt.Sprintf("it is on its way from %s to %s: this compares with where it comes from", at, to)}
 	}
@@ -63,11 +63,10 @@ func unknown(at, why string) baseline {
 		"and does not show what is disturbed that runs there: seedbed plan --host-root / does, on the node", at, why))
 }
 
-// input is what a revision is resolved from, with the Secrets that are pinned, or as they are now. A node
-// that reached a revision has a kubelet with a certificate.
-func (p *fleetPlanner) input(node *v1alpha1.NodeState, rev revision.Revision, pins []v1alpha1.PinnedSecret) resolve.Input {
+// input is what a revision is resolved from. A node that reached one has a kubelet with a certificate.
+func input(node *v1alpha1.NodeState, rev revision.Revision, secrets resolve.Secrets) resolve.Input {
 	return resolve.Input{
-		NodeName: node.Name, Revision: rev, Facts: *node.Status.Facts, Secrets: p.contents(pins),
+		NodeName: node.Name, Revision: rev, Facts: *node.Status.Facts, Secrets: secrets,
 		KubeletHasCertificate: node.Status.Revision != "",
 	}
 }

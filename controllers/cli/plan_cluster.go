@@ -81,7 +81,10 @@ func (in *offlineInput) chosen(nodes []v1alpha1.NodeState) ([]v1alpha1.NodeState
 
 // newFleetPlanner puts the objects of files over those of the cluster.
 func newFleetPlanner(f fleet, files schema.Objects) *fleetPlanner {
-	p := &fleetPlanner{networks: map[string]v1alpha1.NetworkConfig{}, revisions: map[string]revision.Revision{}, secrets: map[string]*corev1.Secret{}}
+	p := &fleetPlanner{
+		networks: map[string]v1alpha1.NetworkConfig{}, revisions: map[string]storedRevision{},
+		secrets: map[string]*corev1.Secret{}, unreadable: map[string]bool{}, refused: map[string][]string{},
+	}
 	p.configs = slices.DeleteFunc(f.NodeConfigs, func(c v1alpha1.NodeConfig) bool {
 		return slices.ContainsFunc(files.NodeConfigs, func(o v1alpha1.NodeConfig) bool { return o.Name == c.Name })
 	})
@@ -91,27 +94,51 @@ func newFleetPlanner(f fleet, files schema.Objects) *fleetPlanner {
 			p.networks[list[i].Name] = list[i]
 		}
 	}
+	for i := range f.NodeStates {
+		p.nodes = append(p.nodes, &f.NodeStates[i])
+	}
+	p.selection = selectionOf(p.configs, p.nodes...)
 	return p
 }
 
-// read reads what the nodes are at and refer to.
+// read reads what the nodes are at and refer to, and the networks of all nodes that their NodeConfigs
+// govern: the manager compares with each of these.
 func (p *fleetPlanner) read(ctx context.Context, server cluster, nodes []v1alpha1.NodeState) error {
 	var err error
 	if p.objects, err = server.nodes(ctx); err != nil {
 		return err
 	}
+	configs := map[string]bool{}
 	for i := range nodes {
 		if at := nodes[i].Status.Revision; at != "" {
 			if err := p.readRevision(ctx, server, at); err != nil {
 				return err
 			}
+			if rev := p.revisions[at]; rev.trouble == "" {
+				if err := p.readSecrets(ctx, server, rev.Revision); err != nil {
+					return err
+				}
+			}
 		}
 		w, err := p.want(&nodes[i])
-		if err != nil {
-			continue // said with the node
+		if err != nil || configs[w.config.Name] {
+			continue // an error is said with the node
 		}
+		configs[w.config.Name] = true
 		if err := p.readSecrets(ctx, server, w.revision); err != nil {
 			return err
+		}
+	}
+	return p.readInForce(ctx, server, configs)
+}
+
+// readInForce reads what the nodes that the NodeConfigs govern are assigned.
+func (p *fleetPlanner) readInForce(ctx context.Context, server cluster, configs map[string]bool) error {
+	for _, n := range p.nodes {
+		if configs[p.selection.Governor[n.Name]] && n.Spec.Revision != "" {
+			if err := p.readRevision(ctx, server, n.Spec.Revision); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -126,7 +153,7 @@ func (p *fleetPlanner) readRevision(ctx context.Context, server cluster, name st
 		return err
 	}
 	p.revisions[name] = rev
-	return p.readSecrets(ctx, server, rev)
+	return nil
 }
 
 func (p *fleetPlanner) readSecrets(ctx context.Context, server cluster, rev revision.Revision) error {
@@ -134,11 +161,11 @@ func (p *fleetPlanner) readSecrets(ctx context.Context, server cluster, rev revi
 		if _, known := p.secrets[name]; known {
 			continue
 		}
-		secret, err := server.secret(ctx, name)
+		secret, readable, err := server.secret(ctx, name)
 		if err != nil {
 			return err
 		}
-		p.secrets[name] = secret
+		p.secrets[name], p.unreadable[name] = secret, !readable
 	}
 	return nil
 }

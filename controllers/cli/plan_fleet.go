@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +11,6 @@ import (
 	"seedbed.dev/seedbed/controllers"
 	"seedbed.dev/seedbed/controllers/forecast"
 	"seedbed.dev/seedbed/controllers/nodeobject"
-	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/revision"
 	"seedbed.dev/seedbed/controllers/rollout"
 	"seedbed.dev/seedbed/controllers/state"
@@ -22,13 +20,19 @@ import (
 type fleetPlanner struct {
 	configs  []v1alpha1.NodeConfig
 	networks map[string]v1alpha1.NetworkConfig
+	// nodes are all, and selection says who governs them.
+	nodes     []*v1alpha1.NodeState
+	selection rollout.Selection
 	// objects are the Node objects by name.
 	objects map[string]*corev1.Node
-	// revisions that nodes are at, by name.
-	revisions map[string]revision.Revision
-	// secrets by name; nil for those that cannot be read. given are those of files.
-	secrets map[string]*corev1.Secret
-	given   secretContents
+	// revisions that nodes are at or assigned, by name.
+	revisions map[string]storedRevision
+	// secrets by name; nil for those that are not there, or unreadable. given are those of files.
+	secrets    map[string]*corev1.Secret
+	unreadable map[string]bool
+	given      secretContents
+	// refused is what was said of NodeConfigs, by name.
+	refused map[string][]string
 }
 
 // wanted is what a node is to be.
@@ -41,7 +45,7 @@ type wanted struct {
 
 // want is the revision that will be cut for a node.
 func (p *fleetPlanner) want(node *v1alpha1.NodeState) (wanted, error) {
-	config, err := governs(p.configs, node)
+	config, err := governor(p.selection, p.configs, node)
 	if err != nil {
 		return wanted{}, err
 	}
@@ -66,7 +70,7 @@ func (p *fleetPlanner) plan(node *v1alpha1.NodeState) nodePlan {
 		return view.noting("its agent has not reported what the machine is, so that nothing can be planned")
 	}
 	base := p.baseline(node)
-	told, err := forecast.New(forecast.Input{Observe: base.observe, Ledger: base.ledger, Node: p.input(node, w.revision, nil)})
+	told, err := forecast.New(forecast.Input{Observe: base.observe, Ledger: base.ledger, Node: input(node, w.revision, p.secretsNow(w.revision))})
 	if err != nil {
 		return view.noting("it cannot be brought there, and stays as it is: " + oneLine(err))
 	}
@@ -77,21 +81,6 @@ func (p *fleetPlanner) plan(node *v1alpha1.NodeState) nodePlan {
 
 func usesEtcd(rev revision.Revision) bool {
 	return rev.Network.SubnetManager != nil && rev.Network.SubnetManager.Etcd != nil
-}
-
-// contents are those of Secrets as they are now, or, with pins, as far as they are what is pinned. For
-// all others there are placeholders, so that one that changed differs and one that cannot be read does not.
-func (p *fleetPlanner) contents(pins []v1alpha1.PinnedSecret) resolve.Secrets {
-	values := secretContents{}
-	for name, s := range p.secrets {
-		if s != nil && (pins == nil || slices.Contains(pins, v1alpha1.PinnedSecret{Name: name, UID: s.UID, ResourceVersion: s.ResourceVersion})) {
-			addSecret(values, s)
-		}
-	}
-	if pins == nil {
-		maps.Copy(values, p.given)
-	}
-	return resolve.NewSecrets(values).WithPlaceholders()
 }
 
 // nodeObject is what the manager changes of the Node object.
@@ -135,34 +124,17 @@ func evicting(t corev1.Taint) string {
 
 // notes are what else a user has to know.
 func (p *fleetPlanner) notes(node *v1alpha1.NodeState, w wanted) []string {
-	var notes []string
-	if old, ok := p.revisions[node.Status.Revision]; ok {
-		inForce := []rollout.NetworkInForce{{Nodes: []string{"this node"}, Spec: old.Network}}
-		if refused := rollout.NetworkChange(w.network.Name, w.network.Spec, inForce); refused != "" {
-			notes = append(notes, "the manager will refuse it: "+refused)
-		}
-		if old.Network.PodCIDR != w.revision.Network.PodCIDR && usesEtcd(old) {
-			notes = append(notes, "flannel's etcd is not asked for the node's subnet: this takes it for one that the change moves, if there is one")
-		}
+	notes := slices.Clone(p.refusals(w))
+	if old, ok := p.revisions[node.Status.Revision]; ok && old.trouble == "" && old.Network.PodCIDR != w.revision.Network.PodCIDR && usesEtcd(old.Revision) {
+		notes = append(notes, "flannel's etcd is not asked for the node's subnet: this takes it for one that the change moves, if there is one")
 	}
 	if r := w.config.Spec.Rollout; r != nil && r.Paused {
 		notes = append(notes, "rollout.paused is true: nothing is handed out until it is false")
 	}
-	for _, name := range w.revision.SecretNames() {
-		if !p.known(name) {
-			notes = append(notes, fmt.Sprintf("Secret %s cannot be read: a change of it is not in this plan", name))
-		}
+	for _, name := range p.unread(w.revision) {
+		notes = append(notes, fmt.Sprintf("Secret %s cannot be read: a change of it is not in this plan", name))
 	}
 	return notes
-}
-
-func (p *fleetPlanner) known(secret string) bool {
-	for ref := range p.given {
-		if ref.Name == secret {
-			return true
-		}
-	}
-	return p.secrets[secret] != nil
 }
 
 // errNoNodes is the end of a plan for nobody.

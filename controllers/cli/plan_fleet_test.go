@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,23 +59,25 @@ func guideFleet(t *testing.T, before func(*v1alpha1.NodeConfig, *v1alpha1.Networ
 			secrets[ref.Name] = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: ref.Name}, Data: map[string][]byte{}}
 			c.stored[ref.Name] = secrets[ref.Name]
 		}
-		if secrets[ref.Name].StringData == nil {
-			secrets[ref.Name].Data[ref.Key] = content.Reveal()
-		}
+		secrets[ref.Name].Data[ref.Key] = content.Reveal()
 	}
-	c.revision = storedRevision(t, *c.config, *c.network)
+	c.revision = revisionObject(t, *c.config, *c.network)
 	c.stored["revision"] = c.revision
 	c.node = &v1alpha1.NodeState{
 		ObjectMeta: metav1.ObjectMeta{Name: "node-a", Labels: map[string]string{"role": "worker"}},
 		Spec:       v1alpha1.NodeStateSpec{Config: c.config.Name, Revision: c.revision.Name},
 		Status:     v1alpha1.NodeStateStatus{Facts: &facts, Revision: c.revision.Name},
 	}
+	for name := range secrets {
+		// as the fake numbers what it is given
+		c.node.Status.Secrets = append(c.node.Status.Secrets, v1alpha1.PinnedSecret{Name: name, ResourceVersion: "999"})
+	}
 	c.stored["node-a"] = c.node
 	c.files = schema.Objects{NodeConfigs: objects.NodeConfigs, NetworkConfigs: objects.NetworkConfigs}
 	return c
 }
 
-func storedRevision(t *testing.T, config v1alpha1.NodeConfig, network v1alpha1.NetworkConfig) *appsv1.ControllerRevision {
+func revisionObject(t *testing.T, config v1alpha1.NodeConfig, network v1alpha1.NetworkConfig) *appsv1.ControllerRevision {
 	t.Helper()
 	data, name, err := revision.New(config.Spec, network.Spec).Encode(config.Name)
 	if err != nil {
@@ -167,4 +171,129 @@ func TestAPlanIsThatOfTheWantedRevisionWhateverBecameOfTheOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// another adds a node with the labels and facts of the first one.
+func (c *fleetCase) another(name string) *v1alpha1.NodeState {
+	n := c.node.DeepCopy()
+	n.Name = name
+	c.stored[name] = n
+	return n
+}
+
+func TestOneRevisionThatIsGoneKeepsNoOtherNodeFromBeingPlanned(t *testing.T) {
+	for name, c := range map[string]struct {
+		named func(*fleetCase) string
+		says  string
+	}{
+		"deleted": {func(*fleetCase) string { return "workers-0123456789" }, "revision workers-0123456789, which it is at, is not stored any more"},
+		"not one of Seedbed's, which a node says it is at": {func(c *fleetCase) string {
+			other := c.revision.DeepCopy()
+			other.Name, other.Data.Raw = "web-1", []byte(`{"spec":{"template":{}}}`)
+			c.stored["web-1"] = other
+			return "web-1"
+		}, "revision web-1, which it is at, cannot be read: decode revision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet := guideFleet(t, nil)
+			fleet.another("node-b").Status.Revision = c.named(fleet)
+			got := fleet.plans(t)
+			if a := got["node-a"]; len(a.Steps) > 0 || len(a.Notes) > 0 {
+				t.Errorf("node-a is at it: %s\n%s", a.Plan, a.noted())
+			}
+			if b := got["node-b"]; len(b.Steps) < 10 || !strings.Contains(b.noted(), c.says) || !strings.Contains(b.noted(), "compares with an empty host") {
+				t.Errorf("%s\n%s", b.Plan, b.noted())
+			}
+		})
+	}
+}
+
+func TestWhatTheManagerRefusesIsSaidOfEachNodeOfTheNodeConfig(t *testing.T) {
+	fleet := guideFleet(t, nil)
+	fresh := fleet.another("node-n")
+	fresh.Spec, fresh.Status.Revision, fresh.Status.Secrets = v1alpha1.NodeStateSpec{}, "", nil
+	fleet.another("other").Labels["role"] = "db"
+	fleet.network.Spec.PodCIDR = "172.31.0.0/16"
+	const refusal = "the manager will refuse it: NetworkConfig default would change podCIDR from 172.30.0.0/16 to 172.31.0.0/16 under node-a,"
+	for _, named := range []string{"", "node-a", "node-n"} {
+		fleet.in.nodeName = named
+		for node, plan := range fleet.plans(t) {
+			if strings.Contains(plan.noted(), refusal) != (node != "other") {
+				t.Errorf("--node-name %q: %s: %s", named, node, plan.noted())
+			}
+		}
+	}
+}
+
+func TestANetworkThatNodesAreAssignedAlreadyIsNotRefused(t *testing.T) {
+	fleet := guideFleet(t, nil)
+	fleet.network.Spec.PodCIDR = "172.31.0.0/16"
+	next := revisionObject(t, *fleet.config, *fleet.network)
+	fleet.stored["next"], fleet.node.Spec.Revision = next, next.Name
+	if got := fleet.plans(t)["node-a"].noted(); strings.Contains(got, "refuse") || !strings.Contains(got, "it is on its way") {
+		t.Error(got)
+	}
+}
+
+func TestASecretThatIsNotThereIsNotOneThatCannotBeRead(t *testing.T) {
+	forbidden := func(c *fleetCase, name string) {
+		c.calls.Get = func(ctx context.Context, server client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if key.Name == name {
+				return apierrors.NewForbidden(corev1.Resource("secrets"), name, nil)
+			}
+			return server.Get(ctx, key, o, opts...)
+		}
+	}
+	refer := func(c *fleetCase, name, key string) {
+		c.config.Spec.Docker.Registries[0].CASecretRef = &v1alpha1.SecretKeyReference{Name: name, Key: key}
+	}
+	authority := func(c *fleetCase) []byte { return c.stored["registry-ca"].(*corev1.Secret).Data["ca.crt"] }
+	const refused, unread, stays = "the manager will refuse it: SecretNotFound: no Secret new in namespace seedbed-system", "cannot be read", "it cannot be brought there"
+	for name, c := range map[string]struct {
+		do   func(*fleetCase)
+		says string
+	}{
+		"one that is not there is refused": {func(c *fleetCase) { refer(c, "new", "ca.crt") }, refused},
+		"one in a file is there then": {func(c *fleetCase) {
+			refer(c, "new", "ca.crt")
+			c.files.Secrets = []corev1.Secret{*secretWith("new", "ca.crt", authority(c))}
+		}, ""},
+		"one in a file without the key is not enough": {func(c *fleetCase) {
+			refer(c, "new", "ca.crt")
+			c.files.Secrets = []corev1.Secret{*secretWith("new", "other", authority(c))}
+		}, stays},
+		"one without the key is not enough either": {func(c *fleetCase) { refer(c, "registry-ca", "other") }, stays},
+		"one that may not be read may have it": {func(c *fleetCase) {
+			refer(c, "registry-ca", "other")
+			forbidden(c, "registry-ca")
+		}, unread},
+		"one that may not be read, with another key in a file": {func(c *fleetCase) {
+			forbidden(c, "registry-ca")
+			c.files.Secrets = []corev1.Secret{*secretWith("registry-ca", "other", authority(c))}
+		}, unread},
+		"one that may not be read, with the key in a file": {func(c *fleetCase) {
+			forbidden(c, "registry-ca")
+			c.files.Secrets = []corev1.Secret{*secretWith("registry-ca", "ca.crt", authority(c))}
+		}, ""},
+		"a whole one that may not be read, with its key in a file": {func(c *fleetCase) {
+			forbidden(c, "registry-login")
+			login := c.stored["registry-login"].(*corev1.Secret).Data[corev1.DockerConfigJsonKey]
+			c.files.Secrets = []corev1.Secret{*secretWith("registry-login", corev1.DockerConfigJsonKey, login)}
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet := guideFleet(t, nil)
+			c.do(fleet)
+			got := fleet.plans(t)["node-a"].noted()
+			for _, says := range []string{refused, unread, stays} {
+				if strings.Contains(got, says) != (says == c.says) {
+					t.Errorf("want %q: %s", c.says, got)
+				}
+			}
+		})
+	}
+}
+
+func secretWith(name, key string, content []byte) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: name}, Data: map[string][]byte{key: content}}
 }

@@ -3,6 +3,7 @@ package resolve
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/state"
@@ -13,6 +14,8 @@ import (
 type Secrets struct {
 	values       map[v1alpha1.SecretKeyReference]state.Sensitive
 	placeholders bool
+	// unread are the Secrets that have placeholders all the same.
+	unread []string
 }
 
 // NewSecrets holds the given contents.
@@ -30,12 +33,19 @@ func (s Secrets) WithPlaceholders() Secrets {
 	return s
 }
 
+// WithPlaceholdersOf returns the same Secrets, with a placeholder for each key of those named that is not
+// there. Of all others it is known that they have no such key.
+func (s Secrets) WithPlaceholdersOf(names []string) Secrets {
+	s.unread = slices.Clone(names)
+	return s
+}
+
 // lookup returns the content; real is false for a placeholder, which is not to be parsed.
 func (s Secrets) lookup(ref v1alpha1.SecretKeyReference) (content state.Sensitive, real, found bool) {
 	if content, found = s.values[ref]; found {
 		return content, true, true
 	}
-	if !s.placeholders {
+	if !s.placeholders && !slices.Contains(s.unread, ref.Name) {
 		return state.Sensitive{}, false, false
 	}
 	text := fmt.Sprintf("placeholder for key %s of Secret %s\n", ref.Key, ref.Name)

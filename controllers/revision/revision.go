@@ -2,11 +2,13 @@ package revision
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -117,6 +119,16 @@ func (r Revision) TokenSecret() string {
 func (r Revision) EtcdSecretNames() []string {
 	only := Revision{Network: v1alpha1.NetworkConfigSpec{SubnetManager: r.Network.SubnetManager}}
 	return slices.DeleteFunc(only.SecretNames(), func(name string) bool { return name == "" })
+}
+
+// SecretKeys lists every key a revision refers to; that of a whole-Secret reference is the one that a
+// dockerconfigjson Secret has.
+func (r Revision) SecretKeys() []v1alpha1.SecretKeyReference {
+	refs := r.secretKeys()
+	for i := range refs {
+		refs[i].Key = cmp.Or(refs[i].Key, corev1.DockerConfigJsonKey)
+	}
+	return refs
 }
 
 // secretKeys lists every reference; a whole-Secret reference has an empty key.

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"seedbed.dev/seedbed/api/v1alpha1"
+	"seedbed.dev/seedbed/controllers/resolve"
+	"seedbed.dev/seedbed/controllers/revision"
+	"seedbed.dev/seedbed/controllers/rollout"
+)
+
+// refusals are why the manager gives the wanted revision to no node of its NodeConfig.
+func (p *fleetPlanner) refusals(w wanted) []string {
+	notes, said := p.refused[w.config.Name]
+	if said {
+		return notes
+	}
+	for _, why := range []string{p.networkRefused(w), p.secretsRefused(w)} {
+		if why != "" {
+			notes = append(notes, "the manager will refuse it: "+why)
+		}
+	}
+	p.refused[w.config.Name] = notes
+	return notes
+}
+
+// networkRefused is why the manager gives the wanted network to no node of the NodeConfig, or "": it
+// compares with the networks of all of them.
+func (p *fleetPlanner) networkRefused(w wanted) string {
+	assigned := map[string][]string{}
+	for _, n := range p.nodes {
+		if p.selection.Governor[n.Name] == w.config.Name && n.Spec.Revision != "" {
+			assigned[n.Spec.Revision] = append(assigned[n.Spec.Revision], n.Name)
+		}
+	}
+	var inForce []rollout.NetworkInForce
+	for name, nodes := range assigned {
+		if old := p.revisions[name]; old.trouble == "" {
+			inForce = append(inForce, rollout.NetworkInForce{Nodes: nodes, Spec: old.Network})
+		}
+	}
+	return rollout.NetworkChange(w.network.Name, w.network.Spec, inForce)
+}
+
+// secretsRefused is the same for Secrets that are neither in the cluster nor in a file.
+func (p *fleetPlanner) secretsRefused(w wanted) string {
+	absent := slices.DeleteFunc(w.revision.SecretNames(), func(name string) bool { return !p.absent(name) })
+	if len(absent) == 0 {
+		return ""
+	}
+	return v1alpha1.ReasonSecretNotFound + ": no Secret " + strings.Join(absent, ", ") + " in namespace " + v1alpha1.Namespace + ", and in no file: create it, or refer to another one"
+}
+
+func (p *fleetPlanner) absent(secret string) bool {
+	return p.secrets[secret] == nil && !p.unreadable[secret] && !given(p.given, secret)
+}
+
+func given(values secretContents, secret string) bool {
+	for ref := range values {
+		if ref.Name == secret {
+			return true
+		}
+	}
+	return false
+}
+
+// unread are the Secrets of which a key is neither readable nor in a file.
+func (p *fleetPlanner) unread(rev revision.Revision) []string {
+	var names []string
+	for _, ref := range rev.SecretKeys() {
+		if _, known := p.given[ref]; !known && p.unreadable[ref.Name] {
+			names = append(names, ref.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// secretsNow are the contents that a revision will be given: the cluster's, and over them those of files.
+// A Secret of which nothing is known has placeholders, so that it does not differ; one that is known
+// and has not the key keeps the node from being brought there, as it will.
+func (p *fleetPlanner) secretsNow(rev revision.Revision) resolve.Secrets {
+	values := secretContents{}
+	for _, s := range p.secrets {
+		if s != nil {
+			addSecret(values, s)
+		}
+	}
+	maps.Copy(values, p.given)
+	unknown := slices.DeleteFunc(rev.SecretNames(), func(name string) bool { return !p.unreadable[name] && !p.absent(name) })
+	return resolve.NewSecrets(values).WithPlaceholdersOf(unknown)
+}
+
+// secretsAt are those that are still as they were pinned. For all others there are placeholders, so that
+// one that changed differs.
+func (p *fleetPlanner) secretsAt(pins []v1alpha1.PinnedSecret) resolve.Secrets {
+	values := secretContents{}
+	for name, s := range p.secrets {
+		if s != nil && slices.Contains(pins, v1alpha1.PinnedSecret{Name: name, UID: s.UID, ResourceVersion: s.ResourceVersion}) {
+			addSecret(values, s)
+		}
+	}
+	return resolve.NewSecrets(values).WithPlaceholders()
+}
