@@ -73,6 +73,40 @@ func TestAMovedLeaseIsAskedForWatchedAndCarriedOutWithThePermit(t *testing.T) {
 	}
 }
 
+func TestARestartOfDockerThatEndsContainersIsAskedForAndCarriedOutWithThePermit(t *testing.T) {
+	without := func(n *v1alpha1.NodeConfigSpec) { n.Docker.LiveRestore = new(false) }
+	f := guideMachine(t)
+	a := newAgent(t, f)
+	a.Assign(assignment(t, 1, without))
+	defer a.run(t)()
+	until(t, a, "agrees", func(p stage.Pass) bool { return p.Agrees() && p.Healthy() })
+	f.RunContainer(webContainer, state.Container{Name: "web"})
+	change := func(n *v1alpha1.NodeConfigSpec) {
+		without(n)
+		n.Docker.IPForward = new(false)
+	}
+	a.Assign(assignment(t, 2, change))
+	waiting := until(t, a, "waits", func(p stage.Pass) bool { return p.Waits() })
+	if c := ready(waiting); c.Reason != v1alpha1.ReasonWaitingForPermit || !strings.Contains(c.Message, "restarting it ends 1 container, since docker.liveRestore is false") {
+		t.Errorf("Ready is %+v", c)
+	}
+	pending := stage.Status(v1alpha1.NodeStateStatus{}, &waiting).Pending
+	if pending == nil || pending.Disruption != "Recreate" || f.Ended(webContainer) != 0 {
+		t.Fatalf("pending %+v, ended %d times; want nothing done yet", pending, f.Ended(webContainer))
+	}
+
+	granted := assignment(t, 3, change)
+	granted.Permit = pending.Plan
+	a.Assign(granted)
+	done := until(t, a, "is done", func(p stage.Pass) bool { return p.Agrees() && p.Healthy() })
+	if got := stage.Status(v1alpha1.NodeStateStatus{Pending: pending}, &done).Pending; got != nil {
+		t.Errorf("pending stays: %+v", got)
+	}
+	if f.Ended(webContainer) != 1 || len(f.Running()) != 1 {
+		t.Errorf("the container ended %d times, want once; running %v", f.Ended(webContainer), f.Running())
+	}
+}
+
 func TestANodeThatIsNotHealthyYetIsLookedAtUntilItIs(t *testing.T) {
 	f := guideMachine(t)
 	f.Answer("kubelet healthz", "connection refused")

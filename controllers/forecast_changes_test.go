@@ -52,6 +52,17 @@ func serving(contents ...[]byte) func(*hosttest.Fake) {
 	}
 }
 
+// quietDocker is a version whose scripts restart nothing.
+func quietDocker(f *hosttest.Fake) {
+	f.AddPackage("docker-ce", "28.0.0-1", hosttest.Brings{
+		Quiet: true,
+		Files: map[string]state.File{dockerUnitFile: {Content: []byte("[Service]\nExecStart=/usr/bin/dockerd\n[Install]\nWantedBy=multi-user.target\n")}},
+		Component: &v1alpha1.ComponentFacts{
+			Name: v1alpha1.ComponentDocker, Version: "28.0.0", Path: "/usr/bin/dockerd", Source: v1alpha1.SourcePackage, ExecStart: []string{"/usr/bin/dockerd"},
+		},
+	})
+}
+
 func dockerVersion(version string) func(specs) {
 	return func(s specs) { s.node.Packages.Present[0].Version = &version }
 }
@@ -59,7 +70,7 @@ func dockerVersion(version string) func(specs) {
 // changes are one of each kind that a user makes.
 func changes() map[string]change {
 	all := settingsChanges()
-	for _, more := range []map[string]change{networkChanges(), programChanges(), troubledChanges()} {
+	for _, more := range []map[string]change{networkChanges(), programChanges(), troubledChanges(), engineChanges()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -156,7 +167,7 @@ func networkChanges() map[string]change {
 			costs: []string{"Recreate link docker0", "Restart unit flanneld.service", restartsKubeProxy, "Restart unit kubelet.service", "Restart unit docker.service"},
 			event: func(f *hosttest.Fake) {
 				f.NextLease(newNetworkLease)
-				_ = f.Host().Containers.Stop(context.Background(), strings.Repeat("a1", 32))
+				_ = f.Host().Containers.Stop(context.Background(), webContainer)
 			},
 			do: func(s specs) { s.network.PodCIDR = "172.31.0.0/16" },
 		},
@@ -206,15 +217,7 @@ func programChanges() map[string]change {
 		},
 		"package, whose scripts do not restart": {
 			reason: "then the agent does", disruption: "Restart", costs: upgraded, do: dockerVersion("28.0.0-1"),
-			machine: func(f *hosttest.Fake) {
-				f.AddPackage("docker-ce", "28.0.0-1", hosttest.Brings{
-					Quiet: true,
-					Files: map[string]state.File{dockerUnitFile: {Content: []byte("[Service]\nExecStart=/usr/bin/dockerd\n[Install]\nWantedBy=multi-user.target\n")}},
-					Component: &v1alpha1.ComponentFacts{
-						Name: v1alpha1.ComponentDocker, Version: "28.0.0", Path: "/usr/bin/dockerd", Source: v1alpha1.SourcePackage, ExecStart: []string{"/usr/bin/dockerd"},
-					},
-				})
-			},
+			machine: quietDocker,
 		},
 		"package of no component": {
 			reason: "what its scripts restart is not known", disruption: "Restart", costs: []string{"Restart package conntrack"},

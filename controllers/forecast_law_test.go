@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -69,7 +68,7 @@ func (c *change) steady(t *testing.T) (*hosttest.Fake, *testAgent, *controllers.
 	if status.Revision != held.Revision {
 		t.Fatalf("the host does not settle: %+v", status)
 	}
-	f.RunContainer(strings.Repeat("a1", 32), state.Container{Name: "web"})
+	f.RunContainer(webContainer, state.Container{Name: "web"})
 	passesOf(t, a, held, held, nil) // the container's port gets what it needs
 	if c.event != nil {
 		c.event(f)
@@ -197,7 +196,7 @@ func TestWhatAPlanCostsIsWhatItsPassesThenCost(t *testing.T) {
 				t.Errorf("%s: disruption %s, want %s (-want +planned):\n%s\n%s", c.reason, told.Plan.Disruption(), c.disruption, diff, told.Plan)
 			}
 
-			before := unitRuns(f, told.Desired)
+			before, ran, ended := unitRuns(f, told.Desired), f.Running(), f.Ended(webContainer)
 			want := assignmentOf(t, 2, s)
 			status := passesOf(t, a, want, held, func() {
 				if c.later != nil {
@@ -211,7 +210,9 @@ func TestWhatAPlanCostsIsWhatItsPassesThenCost(t *testing.T) {
 				t.Errorf("planned %s, and status.apply.disruption is %s", c.disruption, got)
 			}
 			var restarts []string
+			ends := false
 			for _, d := range told.Plan.Disturbances() {
+				ends = ends || d.Target.Kind == state.KindContainers
 				if d.Target.Kind == state.KindUnit && d.Disruption >= state.Restart {
 					restarts = append(restarts, d.Target.Name)
 				}
@@ -219,6 +220,12 @@ func TestWhatAPlanCostsIsWhatItsPassesThenCost(t *testing.T) {
 			slices.Sort(restarts)
 			if diff := cmp.Diff(slices.Compact(restarts), disturbed(before, unitRuns(f, told.Desired))); diff != "" {
 				t.Errorf("units that run anew (-planned +done):\n%s\n%s", diff, told.Plan)
+			}
+			if got := f.Ended(webContainer) - ended; (got > 0) != ends || got > 1 {
+				t.Errorf("a container ended %d times; the plan said that containers end: %v\n%s", got, ends, told.Plan)
+			}
+			if diff := cmp.Diff(ran, f.Running()); diff != "" {
+				t.Errorf("containers that run (-before +after):\n%s", diff)
 			}
 		})
 	}

@@ -31,7 +31,9 @@ type Docker struct {
 	// +kubebuilder:validation:Maximum=100
 	MaxConcurrentDownloads *int32 `json:"maxConcurrentDownloads,omitempty"`
 	// liveRestore keeps containers running while dockerd restarts. dockerd
-	// reloads it. Default: true.
+	// reloads it. With false each restart of docker ends all containers, and
+	// waits for a drain where any run; a package's own scripts wait for nobody.
+	// Default: true.
 	// +optional
 	LiveRestore *bool `json:"liveRestore,omitempty"`
 	// cgroupDriver is systemd or cgroupfs; cri-dockerd and the kubelet follow it

@@ -38,9 +38,9 @@ type NodeStateSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="isIP(self) || isCIDR(self)",messageExpression="'address ' + self + ' is neither an IP address nor a range: write one such as 10.64.3.8 or 10.64.3.0/26'"
 	// +kubebuilder:validation:items:XValidation:rule="!isCIDR(self) || string(cidr(self).masked()) == self",messageExpression="'address ' + self + ' is a range with host bits set: write its first address, as in 10.64.3.0/26, or the address alone'"
 	Addresses []string `json:"addresses,omitempty"`
-	// permit is the plan that the agent may carry out although it rebuilds docker0
-	// or wants a reboot: status.pending.plan, once the manager has drained the
-	// node for it. A permit for another plan permits nothing; the manager takes
+	// permit is the plan that the agent may carry out although it rebuilds
+	// docker0, ends containers with docker, or wants a reboot:
+	// status.pending.plan, once the manager has drained the node for it. A permit for another plan permits nothing; the manager takes
 	// it back when the plan is done. Default: none.
 	// Example: "2c26b46b68ffc68ff99b453c1d304134".
 	// +optional

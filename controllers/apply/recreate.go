@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +20,9 @@ import (
 // atOnce is how many containers are stopped or started at a time: each may take its whole grace
 // period.
 const atOnce = 8
+
+// reloadTakes is how long a reload of docker may take.
+const reloadTakes = 5 * time.Second
 
 const (
 	// stopRounds is how often containers are stopped of which some come back, mostRefused how often the
@@ -75,6 +79,12 @@ func (r *runner) containers(ctx context.Context, s *plan.Step) error {
 	case plan.Stop:
 		return r.stopAll(ctx, engine)
 	case plan.Check:
+		switch s.After {
+		case plan.GoOn:
+			return goOn(ctx, engine)
+		case plan.OnRecord:
+			return r.onRecord(ctx, engine)
+		}
 		return noneRuns(ctx, engine)
 	}
 	return r.startAgain(ctx, engine)
@@ -114,6 +124,15 @@ func StopContainers(ctx context.Context, engine host.Containers, running map[str
 	return errors.Join(errs...)
 }
 
+// onRecord puts those on record as well that were started since the plan was made.
+func (r *runner) onRecord(ctx context.Context, engine host.Containers) error {
+	running, err := engine.Running(ctx)
+	if err != nil {
+		return err
+	}
+	return r.book.resumeLater(running)
+}
+
 // noneRuns fails with the names of containers that run.
 func noneRuns(ctx context.Context, engine host.Containers) error {
 	running, err := engine.Running(ctx)
@@ -125,6 +144,26 @@ func noneRuns(ctx context.Context, engine host.Containers) error {
 		names = append(names, fmt.Sprintf("container %.12s (%s) runs by now", id, running[id].Name))
 	}
 	return errors.New(strings.Join(names, "; "))
+}
+
+var errEnds = errors.New("docker has not taken live-restore over by a reload, so a restart would end them: its journal says why, often a flag on its command line that daemon.json has as well (SB015)")
+
+// goOn waits until the engine has live-restore: a reload is a signal, which takes its time.
+func goOn(ctx context.Context, engine host.Containers) error {
+	for deadline := time.Now().Add(reloadTakes); ; {
+		lives, err := engine.LiveRestore(ctx)
+		switch {
+		case err != nil || lives:
+			return err
+		case time.Now().After(deadline):
+			return errEnds
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(reloadTakes / 50):
+		}
+	}
 }
 
 // startAgain starts the containers on record. One that docker refuses again and again is left, and said
@@ -212,7 +251,7 @@ func (r *runner) recreated(p plan.Plan) {
 // may also be ones that it has started itself.
 func (r *runner) made(ctx context.Context, unit, invocation string) {
 	is := r.book.ledger.Recreated
-	if !is.UnderWay() || is.Maker != unit || r.host.Containers == nil {
+	if !is.UnderWay() || is.Link == "" || is.Maker != unit || r.host.Containers == nil {
 		return
 	}
 	again := *is

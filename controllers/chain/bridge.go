@@ -22,8 +22,8 @@ type Bridge struct {
 	Stale bool
 	// Old says why the lease does not count for now; empty when it does.
 	Old string
-	// Moves says why flannel has to give another lease once it reads its network anew; empty when it
-	// can keep this one.
+	// Moves says why flannel has to give another lease once it reads its network anew, or why no first
+	// lease can be what the bridge has; empty when it can stay.
 	Moves string
 }
 
@@ -34,6 +34,7 @@ func LookAt(name string, want *state.Bridge, seen state.Host) Bridge {
 	var b Bridge
 	b.Lease, b.LeaseErr = lease(want, seen)
 	if b.LeaseErr != nil {
+		b.Moves = strays(want, seen.Links[name])
 		return b
 	}
 	b.Moves = moves(want, b.Lease)
@@ -85,6 +86,19 @@ func moves(want *state.Bridge, lease dockeropts.Lease) string {
 		return fmt.Sprintf("MTU %d becomes %d", lease.MTU, want.MTU)
 	}
 	return ""
+}
+
+// strays is why no lease of the network is what the bridge has: docker has made it without flannel.
+func strays(want *state.Bridge, link state.Link) string {
+	network, err := netip.ParsePrefix(want.Network)
+	inside := func(address string) bool {
+		p, err := netip.ParsePrefix(address)
+		return err != nil || network.Contains(p.Addr())
+	}
+	if err != nil || len(link.Addresses) == 0 || slices.ContainsFunc(link.Addresses, inside) {
+		return ""
+	}
+	return fmt.Sprintf("it has %s, and podCIDR is %s", addresses(link), network)
 }
 
 // mtuFault looks at a bridge without ports only if docker was started with other options: before

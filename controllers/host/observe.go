@@ -30,6 +30,7 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 	}
 	observeAwaited(ctx, h, desired, seen)
 	observeContainers(ctx, h, desired, seen)
+	observeEngines(ctx, h, desired, ledger, seen)
 	if h.Packages != nil && ctx.Err() == nil {
 		seen.Busy = busy(h.Packages)
 	}
@@ -150,6 +151,30 @@ func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
 			continue
 		}
 		maps.Copy(seen.Containers, running)
+	}
+}
+
+// observeEngines looks at what a restart of an engine would do to whom, where one may be owed: it runs
+// with something else than it is to run with, or nobody knows with what.
+func observeEngines(ctx context.Context, h Host, desired state.Host, ledger state.Ledger, seen state.Host) {
+	for _, name := range state.SortedKeys(desired.Units) {
+		want, unit, started := desired.Units[name], seen.Units[name], ledger.Started[name]
+		same := unit.Invocation == started.Invocation && maps.Equal(started.Inputs, want.Reads())
+		if want.Engine == nil || h.Containers == nil || unit.Activity != state.Active || same {
+			continue
+		}
+		lives, err := h.Containers.LiveRestore(ctx)
+		var running map[string]state.Container
+		if err == nil && (!lives || !want.Engine.LiveRestore) {
+			running, err = h.Containers.Running(ctx)
+		}
+		if err != nil {
+			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: name}] = err.Error()
+			continue
+		}
+		maps.Copy(seen.Containers, running)
+		unit.Engine = &state.Engine{LiveRestore: lives}
+		seen.Units[name] = unit
 	}
 }
 

@@ -114,6 +114,8 @@ type Containers interface {
 	Stop(ctx context.Context, id string) error
 	// Start starts a container; one that is gone or runs already is success.
 	Start(ctx context.Context, id string) error
+	// LiveRestore is true if containers go on when the engine that runs now is stopped.
+	LiveRestore(ctx context.Context) (bool, error)
 }
 
 // Health asks programs how they are.

@@ -66,7 +66,7 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 	}
 	r := b.recreation(name, want, hashOf(link))
 	if !b.settled(want.Giver) || maker.Activity == state.Activating {
-		b.ask(r, link.Reason)
+		b.ask(want, r, link.Reason)
 		return false
 	}
 	if maker.Activity != state.Active && (!b.begun(r.Plan) || len(b.observed.Links[name].Ports) > 0) {

@@ -166,12 +166,3 @@ func (b *builder) take(ref state.Ref, c Claim) {
 func running(u state.Unit) bool {
 	return u.Activity == state.Active || u.Activity == state.Activating
 }
-
-// inputHashes is what a unit reads, as the ledger records it.
-func inputHashes(inputs []state.Input) map[string]string {
-	m := make(map[string]string, len(inputs))
-	for _, in := range inputs {
-		m[in.Name] = in.Hash
-	}
-	return m
-}

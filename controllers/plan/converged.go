@@ -50,14 +50,14 @@ func (c convergence) files(desired state.Host) {
 func (c convergence) units(desired state.Host) {
 	const run = "converged"
 	for name, u := range desired.Units {
-		is := state.Unit{Enablement: u.Enablement, Activity: u.Activity}
+		is := state.Unit{Enablement: u.Enablement, Activity: u.Activity, Engine: u.Engine}
 		prior := state.Prior{Enablement: u.Enablement, Activity: u.Activity}
 		if has(desired.Files, state.UnitFolder+name) {
 			prior = state.Prior{Absent: true}
 		}
 		if u.Activity == state.Active {
 			is.Invocation = run
-			c.ledger.Started[name] = state.Started{Inputs: inputHashes(u.Inputs), Invocation: run}
+			c.ledger.Started[name] = state.Started{Inputs: u.Reads(), Invocation: run}
 		}
 		c.host.Units[name] = is
 		c.own(state.Ref{Kind: state.KindUnit, Name: name}, prior, "")

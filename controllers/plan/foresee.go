@@ -26,16 +26,20 @@ func (b *builder) foresee(name string, want *state.Bridge) {
 	}
 	for _, also := range s.Also {
 		if also.Target.Kind == state.KindContainers {
-			s.Blocked += "; it stops all containers, with the manager's permit"
+			s.Blocked += "; it stops all containers"
+			if b.serves(want.Users) {
+				s.Blocked += ", with the manager's permit"
+			}
 		}
 	}
 	b.add(s)
 }
 
 // moves is why the bridge will not be as flannel's lease has it after this plan, as far as can be told.
-// A flanneld that stays as it is keeps its lease.
+// A flanneld that stays as it is keeps its lease. A docker without containers makes the bridge of its
+// first lease right by itself.
 func (b *builder) moves(want *state.Bridge, is chain.Bridge) string {
-	if is.LeaseErr != nil || !has(b.desired.Units, want.Giver) || b.settled(want.Giver) {
+	if !has(b.desired.Units, want.Giver) || b.settled(want.Giver) || is.LeaseErr != nil && len(b.observed.Containers) == 0 {
 		return ""
 	}
 	return cmp.Or(is.Moves, is.Fault)

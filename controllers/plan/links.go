@@ -113,14 +113,24 @@ func (b *builder) setHairpin(name string, seen state.Link, want bool) {
 	b.add(s)
 }
 
-// resume starts the containers that were stopped to make a bridge anew, once docker runs.
+// resume starts the containers that were stopped to make a bridge anew, or ended with docker, once docker
+// runs. It goes on with a restart of docker that a crash cut off after it was done.
 func (b *builder) resume() {
+	if r := b.ledger.Recreated; b.plan.Recreation == nil && r != nil && r.Link == "" &&
+		(len(r.Containers) > 0 || !r.Done && !b.planned[state.Ref{Kind: state.KindUnit, Name: r.Maker}]) {
+		unfinished := *r
+		b.plan.Recreation = &unfinished
+	}
 	r := b.plan.Recreation
 	if r == nil || len(r.Containers) == 0 {
 		return
 	}
+	reason := "stopped to make " + r.Link + " anew"
+	if r.Link == "" {
+		reason = "ended with " + r.Maker + ", which was restarted"
+	}
 	b.add(Step{
 		Action: Start, Target: containersRef(r.Maker), Before: "stopped", After: Count(len(r.Containers), "container") + " running",
-		Reason: "stopped to make " + r.Link + " anew", Unowned: true,
+		Reason: reason, Unowned: true,
 	}, state.Ref{Kind: state.KindUnit, Name: r.Maker})
 }

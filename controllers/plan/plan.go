@@ -202,14 +202,14 @@ func empty(h state.Host) bool {
 }
 
 // add appends a step whose Needs are limited to targets that really have a step. A resource that
-// could not be looked at blocks its step.
+// could not be looked at blocks its step, but for a check, which looks by itself.
 func (b *builder) add(s Step, needs ...state.Ref) {
 	for _, n := range needs {
 		if b.planned[n] && n != s.Target {
 			s.Needs = append(s.Needs, n)
 		}
 	}
-	if why, unknown := b.observed.Unknown[s.Target]; unknown && s.Blocked == "" {
+	if why, unknown := b.observed.Unknown[s.Target]; unknown && s.Blocked == "" && s.Action != Check {
 		s.Blocked = "its present state is unknown: " + why
 	}
 	b.planned[s.Target] = true

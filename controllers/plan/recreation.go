@@ -10,7 +10,7 @@ import (
 
 // recreation is what goes on record of the plan.
 func (b *builder) recreation(name string, want *state.Bridge, plan string) *state.Recreation {
-	r := &state.Recreation{Link: name, Maker: want.Maker, Plan: plan, Permitted: b.permit == plan, Containers: b.toResume()}
+	r := &state.Recreation{Link: name, Maker: want.Maker, Plan: plan, Permitted: b.permit == plan || !b.serves(want.Users), Containers: b.toResume()}
 	if b.begun(plan) {
 		r.Permitted, r.Starts = r.Permitted || b.ledger.Recreated.Permitted, b.ledger.Recreated.Starts
 	}
@@ -45,7 +45,10 @@ func (b *builder) finish(name string, want *state.Bridge, is chain.Bridge, down 
 
 // ask asks for a permit if containers run, or may run. It asks also while something that passes is in
 // the way: a question that is taken back ends the drain that has begun for it.
-func (b *builder) ask(r *state.Recreation, reason string) {
+func (b *builder) ask(want *state.Bridge, r *state.Recreation, reason string) {
+	if !b.serves(want.Users) {
+		return
+	}
 	stops := Count(len(b.observed.Containers), "container")
 	if len(b.observed.Containers) == 0 {
 		if !has(b.observed.Unknown, containersRef(r.Maker)) && b.observed.Units[r.Maker].Activity != state.Activating {
@@ -67,12 +70,12 @@ func containersRef(engine string) state.Ref {
 // only, also when the API is away: the kubelet could not start them again without it.
 func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason string) (blocked string, waits bool) {
 	if why, unknown := b.observed.Unknown[containersRef(want.Maker)]; unknown {
-		b.ask(r, reason)
+		b.ask(want, r, reason)
 		return "which containers run is unknown: " + why, false
 	}
 	if why, passes := b.unstartable(want); why != "" {
 		if passes {
-			b.ask(r, reason)
+			b.ask(want, r, reason)
 		}
 		return why, passes
 	}
@@ -82,7 +85,7 @@ func (b *builder) obstacle(want *state.Bridge, r *state.Recreation, reason strin
 	if len(b.observed.Containers) == 0 {
 		return "", false
 	}
-	b.ask(r, reason)
+	b.ask(want, r, reason)
 	if r.Permitted {
 		return "", false
 	}
@@ -129,7 +132,7 @@ func (b *builder) stopsFor(want *state.Bridge, r *state.Recreation, reason strin
 	runs, n := running(b.observed.Units[want.Maker]), len(b.observed.Containers)
 	if runs && !r.Permitted {
 		steps = append(steps, Step{
-			Action: Check, Target: containersRef(want.Maker), After: "none", Reason: "none may run without a permit", Unowned: true,
+			Action: Check, Target: containersRef(want.Maker), After: NoneRuns, Reason: "none may run without a permit", Unowned: true,
 		})
 	}
 	for _, name := range want.Users {

@@ -139,7 +139,7 @@ func (b *builder) units() {
 func (b *builder) run(name string, want, unit state.Unit) {
 	s := Step{
 		Target: state.Ref{Kind: state.KindUnit, Name: name}, Before: string(unit.Activity), After: string(state.Active),
-		Inputs: inputHashes(want.Inputs), Invocation: unit.Invocation,
+		Inputs: want.Reads(), Invocation: unit.Invocation,
 		Blocked: b.unitBlocked(name, unit), Waits: b.busyWith(name),
 	}
 	why, stopped := b.stopped[name]
@@ -172,6 +172,10 @@ func (b *builder) run(name string, want, unit state.Unit) {
 	}
 	if s.Blocked == "" {
 		s.Blocked, s.Waits = b.awaits(want)
+	}
+	if s.Action == Restart {
+		b.spare(s, want, unit)
+		return
 	}
 	b.add(s, b.unitNeeds(name, want)...)
 }

@@ -34,6 +34,7 @@ func renderDocker(n resolve.Node) (state.Host, error) {
 	host.Units[resolve.UnitDocker] = state.Unit{
 		Enablement: state.Enabled, Activity: state.Active, Needs: podNetwork(),
 		Inputs: append([]state.Input{live, rest}, inputs(host, unit, resolve.PathDockerProxyEnv)...),
+		Engine: &state.Engine{LiveRestore: n.Docker.LiveRestore, Users: []string{resolve.UnitKubelet}},
 	}
 	return host, nil
 }

@@ -27,7 +27,7 @@ type Host struct {
 	// Links by name, such as "docker0".
 	Links map[string]Link
 	// Containers is observed only: those that run, by ID. They are looked at only when a bridge has
-	// to be made anew.
+	// to be made anew, or their engine may have to be restarted.
 	Containers map[string]Container
 	// Probes by name, such as "kubelet healthz".
 	Probes map[string]Probe
@@ -164,8 +164,20 @@ type Unit struct {
 	// Awaits is desired only: absolute paths of files that somebody else makes, such as a certificate
 	// that has to be signed first. The unit is neither started nor restarted before all are there.
 	Awaits []string
+	// Engine is set for a unit that runs containers. Observed: only where the unit may have to be
+	// restarted, which is what it matters for.
+	Engine *Engine
 	// Component the unit belongs to; desired only. It orders the plan.
 	Component Component
+}
+
+// Engine is what a container engine does with its containers.
+type Engine struct {
+	// LiveRestore is true if they go on while the engine is restarted. The engine that stops and the one
+	// that starts must both have it so.
+	LiveRestore bool
+	// Users is desired only: units that start containers of the cluster on it.
+	Users []string
 }
 
 // CommandRule is what a unit's effective command line is held to, since a drop-in of somebody else's
@@ -189,6 +201,15 @@ type Input struct {
 	Hash string
 	// Disruption that makes the unit read it again: Reload, Restart or Recreate.
 	Disruption Disruption
+}
+
+// Reads are the hashes of the unit's inputs by name, as the ledger records them.
+func (u Unit) Reads() map[string]string {
+	m := make(map[string]string, len(u.Inputs))
+	for _, in := range u.Inputs {
+		m[in.Name] = in.Hash
+	}
+	return m
 }
 
 // Component orders the chain: a component's steps come after those of the components before it.

@@ -13,7 +13,8 @@ type Ledger struct {
 	Owned map[Ref]Owned `json:"owned"`
 	// Started is what each unit was last started or reloaded with.
 	Started map[string]Started `json:"started"`
-	// Recreated is the last time that a bridge was made anew, or the one under way; nil for never.
+	// Recreated is the last time that containers ended for a bridge, or for a restart of docker, or the one
+	// under way; nil for never.
 	Recreated *Recreation `json:"recreated,omitempty"`
 	// Directories that did not exist before us, and are removed once empty.
 	Directories []string `json:"directories,omitempty"`
@@ -89,10 +90,10 @@ type Pending struct {
 	Invocation string `json:"invocation"`
 }
 
-// Recreation is a bridge that is made anew: what has to be finished after a crash, or what was tried
-// and did not help, so that it is not tried again and again.
+// Recreation is a bridge that is made anew, or a restart of docker that ends containers: what has to be
+// finished after a crash, or what was tried and did not help, so that it is not tried again and again.
 type Recreation struct {
-	// Link is the bridge's name, and Maker the unit that makes it.
+	// Link is the bridge's name, empty for a mere restart, and Maker the unit that makes it.
 	Link  string `json:"link"`
 	Maker string `json:"maker"`
 	// Plan is the hash of what is done, and Permitted is true if it had the manager's permit: containers
@@ -107,7 +108,7 @@ type Recreation struct {
 	// which containers ran from the start has not made it.
 	Invocation string `json:"invocation,omitempty"`
 	Starts     int    `json:"starts,omitempty"`
-	// Done is set once the bridge is as the lease has it; containers may still have to be started.
+	// Done is set once the bridge is as the lease has it, or docker was restarted; containers may still have to be started.
 	Done bool `json:"done,omitempty"`
 }
 

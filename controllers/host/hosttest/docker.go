@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"encoding/json"
 	"errors"
 	"regexp"
 	"strconv"
@@ -16,6 +17,7 @@ const (
 	dockerUnit  = "docker.service"
 	optionsUnit = "seedbed-docker-opts.service"
 	flannelUnit = "flanneld.service"
+	daemonJSON  = "/etc/docker/daemon.json"
 )
 
 // Paths that the fake's docker and docker-opts read and write.
@@ -64,6 +66,9 @@ func (w *world) started(unit string) {
 			w.files[OptionsPath] = state.File{Content: lease.EnvFile(), Mode: 0o644, Owner: "root", Group: "root"}
 		}
 	case dockerUnit:
+		w.deaf = false
+		w.reloaded(unit)
+		w.stopped(unit)
 		for _, c := range w.containers {
 			if c.running {
 				return
@@ -71,6 +76,38 @@ func (w *world) started(unit string) {
 		}
 		w.makeBridge()
 	}
+}
+
+// stopped ends docker's containers with it if it has no live-restore. One that starts without ends
+// those that go on as well (moby, daemon.restore).
+func (w *world) stopped(unit string) {
+	if unit != dockerUnit || !w.ends {
+		return
+	}
+	for _, c := range w.containers {
+		c.end()
+	}
+}
+
+// reloaded reads live-restore from daemon.json, unless docker's command line keeps it from that.
+func (w *world) reloaded(unit string) {
+	if unit != dockerUnit || w.deaf {
+		return
+	}
+	var config struct {
+		LiveRestore *bool `json:"live-restore"`
+	}
+	if json.Unmarshal(w.files[daemonJSON].Content, &config) == nil && config.LiveRestore != nil {
+		w.ends = !*config.LiveRestore
+	}
+}
+
+// EndContainers makes the docker that runs end its containers when it stops, as it does without
+// live-restore; a deaf one does not take that over by a reload.
+func (f *Fake) EndContainers(deaf bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.world.ends, f.world.deaf = true, deaf
 }
 
 var publicIP = regexp.MustCompile(`--public-ip=([0-9.]+)`)

@@ -73,6 +73,8 @@ type world struct {
 	failures map[string]string
 	// lease that flanneld has.
 	lease string
+	// ends is a docker without live-restore: its containers end with it.
+	ends, deaf bool
 	// stubborn is a docker that ignores its options.
 	stubborn bool
 	// programs that judge candidates.

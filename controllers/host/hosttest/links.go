@@ -19,11 +19,19 @@ var (
 type container struct {
 	state.Container
 	running bool
+	// ended is how often it was stopped, or ended with docker.
+	ended int
 	// revived is how often somebody starts it again at once when it is stopped.
 	revived int
 	// port is its link on docker0.
 	port string
 	mtu  int
+}
+
+func (c *container) end() {
+	if c.running {
+		c.running, c.ended = false, c.ended+1
+	}
 }
 
 // SetLink makes a network interface as it is given.
@@ -73,6 +81,13 @@ func (f *Fake) Running() []string {
 		}
 	}
 	return ids
+}
+
+// Ended is how often a container was stopped, or ended with docker.
+func (f *Fake) Ended(id string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.world.containers[id].ended
 }
 
 // Answer makes a probe fail with a cause; "" makes it answer well again.
@@ -186,6 +201,17 @@ func (p fakeContainers) Stop(_ context.Context, id string) error { return p.do("
 
 func (p fakeContainers) Start(_ context.Context, id string) error { return p.do("Start", id, true) }
 
+func (p fakeContainers) LiveRestore(ctx context.Context) (lives bool, err error) {
+	err = p.fake.read(func(w *world) error {
+		if w.get(dockerUnit).Activity != state.Active {
+			return errNoDocker
+		}
+		lives = !w.ends
+		return ctx.Err()
+	})
+	return lives, err
+}
+
 func (p fakeContainers) do(op, id string, run bool) error {
 	if err := host.CheckContainer(id); err != nil {
 		return err
@@ -195,6 +221,9 @@ func (p fakeContainers) do(op, id string, run bool) error {
 			return errNoDocker
 		}
 		if c := w.containers[id]; c != nil {
+			if !run {
+				c.end()
+			}
 			c.running, c.mtu = run || c.revived > 0, w.links[docker0].MTU
 			c.revived = max(c.revived-1, 0)
 		}

@@ -240,13 +240,18 @@ func (w *world) job(name string, u *unit, verb host.Verb) string {
 	switch verb {
 	case host.Stop:
 		u.activity = state.Inactive
+		w.stopped(name)
 	case host.Reload:
 		if !running {
 			return "failed"
 		}
+		w.reloaded(name)
 	case host.Start, host.Restart:
 		if verb == host.Start && running {
 			return "done"
+		}
+		if running {
+			w.stopped(name)
 		}
 		w.start(name)
 		if u.refuse != "" {

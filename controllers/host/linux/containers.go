@@ -85,6 +85,15 @@ func (c *containers) Stop(ctx context.Context, id string) error {
 // Start implements host.Containers.
 func (c *containers) Start(ctx context.Context, id string) error { return c.do(ctx, "start", id, "") }
 
+// LiveRestore implements host.Containers.
+func (c *containers) LiveRestore(ctx context.Context) (bool, error) {
+	var info struct{ LiveRestoreEnabled bool }
+	if err := c.call(ctx, listTimeout, http.MethodGet, "/info", &info); err != nil {
+		return false, fmt.Errorf("docker: ask for live-restore: %w", err)
+	}
+	return info.LiveRestoreEnabled, nil
+}
+
 func (c *containers) do(ctx context.Context, verb, id, query string) error {
 	if err := host.CheckContainer(id); err != nil {
 		return err

@@ -37,6 +37,10 @@ func engine(asked *[]string, codes map[string]int) http.Handler {
 			fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Labels": {}}, {"Id": %q, "Names": ["/k8s_POD_x"], "Labels": {"io.kubernetes.pod.uid": "1", "io.kubernetes.docker.type": "podsandbox"}}]`, web, sandbox)
 			return
 		}
+		if r.URL.Path == "/info" {
+			_, _ = fmt.Fprint(w, `{"ID": "x", "LiveRestoreEnabled": true}`)
+			return
+		}
 		code := codes[r.URL.Path]
 		w.WriteHeader(code)
 		if code >= 400 {
@@ -64,9 +68,12 @@ func TestContainersAreListedStoppedAndStartedThroughDockersAPI(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if lives, err := c.LiveRestore(t.Context()); err != nil || !lives {
+		t.Errorf("LiveRestore = %v, %v", lives, err)
+	}
 	wantAsked := []string{
 		"GET /containers/json?filters=%7B%22status%22%3A%5B%22running%22%2C%22paused%22%2C%22restarting%22%5D%7D",
-		"POST /containers/" + web + "/stop?t=30", "POST /containers/" + sandbox + "/stop?t=30", "POST /containers/" + web + "/start",
+		"POST /containers/" + web + "/stop?t=30", "POST /containers/" + sandbox + "/stop?t=30", "POST /containers/" + web + "/start", "GET /info",
 	}
 	if diff := cmp.Diff(wantAsked, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)

@@ -62,9 +62,9 @@ func accidents() {
 			made.settled(ctx, hosts(ctx)...)
 		})
 		Expect(bridge(ctx, node)).To(Equal(subnet(ctx, node)))
-		Expect(host(ctx, node, "docker", "ps", "--format", "{{.Names}}")).To(ContainSubstring("older"), "the container that ran before")
+		Expect(host(ctx, node, "docker", "ps", "--format", "{{.Names}}")).To(And(ContainSubstring("older"), ContainSubstring("plain")), "the containers that ran before")
 		reaches(ctx, node, "http://"+host(ctx, node, "docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", "older")+":8099/hostname", "")
-		host(ctx, node, "docker", "rm", "--force", "older")
+		host(ctx, node, "docker", "rm", "--force", "older", "plain")
 		made.uncordoned(ctx, node)
 		made.restorePods(ctx)
 		made.podAnswers(ctx, "node-a", node)
@@ -142,6 +142,7 @@ func dockerWithoutFlannel(ctx context.Context, node string) {
 	host(ctx, node, "systemctl", "start", "docker.service")
 	loadImages(ctx, node)
 	host(ctx, node, "docker", "run", "--detach", "--name", "older", "--restart", "always", lab.TestImage, "netexec", "--http-port=8099")
+	host(ctx, node, "docker", "run", "--detach", "--name", "plain", lab.TestImage, "netexec", "--http-port=8098")
 	Expect(bridge(ctx, node)).To(And(Not(BeEmpty()), Not(HavePrefix("172.30."))), "the accident did not happen")
 }
 
