@@ -69,21 +69,24 @@ func (r *CertificateReconciler) readKubelet(ctx context.Context, claim approve.C
 	return nil
 }
 
-// readOthers reads whose addresses a node may not serve at into the input.
+// readOthers reads what a node may not serve at, nor join by, because it is somebody else's.
 func (r *CertificateReconciler) readOthers(ctx context.Context, claim approve.Claim, in *approve.Input) error {
-	if claim.Kind != approve.KubeletServing || in.Node == nil {
+	joins := claim.Kind == approve.Agent && claim.TokenID != "" && in.Node == nil
+	serves := claim.Kind == approve.KubeletServing && in.Node != nil
+	if !joins && !serves {
 		return nil
 	}
 	var configs v1alpha1.NodeConfigList
 	var nodes v1alpha1.NodeStateList
 	if err := errors.Join(r.client.List(ctx, &configs, client.UnsafeDisableDeepCopy), r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy)); err != nil {
-		return fmt.Errorf("list whose addresses are taken: %w", err)
+		return fmt.Errorf("list whose addresses and names are taken: %w", err)
 	}
 	servers, err := r.servers(ctx)
 	if err != nil {
 		return err
 	}
 	in.Others = approve.Others(claim.Node, servers, configs.Items, nodes.Items)
+	in.ServerNames = approve.ServerNames(servers, configs.Items)
 	return nil
 }
 

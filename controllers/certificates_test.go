@@ -257,6 +257,32 @@ var _ = Describe("A node that has joined", func() {
 		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("node-b", "10.64.3.10"))).Message).To(ContainSubstring("10.64.3.10: belongs to the API server"))
 	})
 
+	It("has a kubelet that serves by the API server's name only where the API server is", func(ctx context.Context) {
+		startManager()
+		create(ctx, network(), workers(func(c *v1alpha1.NodeConfig) { c.Spec.Kubernetes.APIServer = "https://10.64.3.7:6443" }))
+		info := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespacePublic, Name: "cluster-info"},
+			Data:       map[string]string{"kubeconfig": `{"clusters":[{"name":"","cluster":{"server":"https://seed:6443"}}]}`},
+		}
+		create(ctx, info)
+		DeferCleanup(func(ctx context.Context) { Expect(env.Client.Delete(ctx, info)).To(Succeed()) })
+		makeToken(ctx, approve.Scope{Labels: worker(), Addresses: []string{"10.64.3.0/26"}})
+		for _, taken := range []string{"seed", "kubernetes", "localhost"} {
+			c := decisionOn(ctx, ask(ctx, joiningClient(), agentRequest(taken, machineA)))
+			Expect(c.Reason).To(Equal(approve.ReasonNameTaken))
+			Expect(c.Message).To(ContainSubstring("use a token made with --nodes " + taken))
+		}
+
+		By("a node that an administrator lets have it")
+		makeTokenOf(ctx, otherToken, approve.Scope{Nodes: []string{"seed"}, Addresses: []string{"10.64.3.0/26"}})
+		named := userClient(v1alpha1.BootstrapUser(otherToken), v1alpha1.BootstrapGroup)
+		Expect(decisionOn(ctx, ask(ctx, named, agentRequest("seed", machineA))).Type).To(Equal(certificatesv1.CertificateApproved))
+		k := kubeletClient("seed")
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("seed", "10.64.3.9"))).Message).To(ContainSubstring("DNS name seed: belongs to the API server"))
+		edit(ctx, &v1alpha1.NodeState{ObjectMeta: metav1.ObjectMeta{Name: "seed"}}, func(n *v1alpha1.NodeState) { n.Spec.Addresses = []string{"10.64.3.7"} })
+		Expect(decisionOn(ctx, ask(ctx, k, servingRequest("seed", "10.64.3.7"))).Type).To(Equal(certificatesv1.CertificateApproved))
+	})
+
 	It("has a kubelet whose server waits for addresses, and gets its certificate when they are set", func(ctx context.Context) {
 		startManager()
 		csr := ask(ctx, kubeletClient("node-b"), servingRequest("node-b", "10.64.3.9"))

@@ -29,7 +29,8 @@ type NodeStateSpec struct {
 	// addresses are the IP addresses that the kubelet's serving certificate may name, as
 	// addresses and ranges in CIDR notation. They come from the token that the node joined with,
 	// or from an administrator, and never from the node. None means that no serving certificate
-	// is approved.
+	// is approved. The address of an API server, by itself, says that it runs on this node: a node
+	// that has its name serves by that name only then.
 	// Example: ["10.64.3.8", "10.64.4.0/26"].
 	// +optional
 	// +listType=set

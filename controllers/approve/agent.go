@@ -76,10 +76,14 @@ func decideJoin(in Input, claim Claim) Decision {
 	return approved
 }
 
-// checkFree refuses the name of a Node that somebody's kubelet has registered: whoever got it would be
-// that kubelet, too. A Node of ours without a NodeState was left, and goes; until then the machine that
-// left may have its name again.
+// checkFree refuses the name of an API server, and that of a Node that somebody's kubelet has registered:
+// whoever got it would be that kubelet, too. A Node of ours without a NodeState was left, and goes; until
+// then the machine that left may have its name again.
 func checkFree(in Input, claim Claim, named bool) *Decision {
+	if !named && slices.Contains(in.ServerNames, claim.Node) {
+		return denied(ReasonNameTaken, "node name %s is one that the API server is connected to by, and token %s does not name it: choose another name with --node-name, "+
+			"or, if the API server runs on this machine, use a token made with --nodes %s and its address alone with --addresses", claim.Node, claim.TokenID, claim.Node)
+	}
 	k := in.Kubelet
 	if k == nil || named || k.Ours && k.MachineID == in.Request.MachineID {
 		return nil

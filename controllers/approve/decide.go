@@ -81,7 +81,9 @@ type Input struct {
 	// Others are addresses that somebody else serves at, by the word of administrators and of the API
 	// server, and who does.
 	Others map[netip.Addr]string
-	Now    time.Time
+	// ServerNames are names by which API servers are connected to, of one label.
+	ServerNames []string
+	Now         time.Time
 }
 
 // Decision is what becomes of a request, and why.

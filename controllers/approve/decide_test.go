@@ -160,6 +160,15 @@ func TestWhatIsApproved(t *testing.T) {
 			a.Node.Addresses = []string{"10.64.3.0/26", "fd00:1::/64"}
 			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.7"): "the API server"}
 		}, approve.Approved, approve.ReasonOwnProcess, ""}, false},
+		{decisionCase{"a node that is named like an API server, with a token that names it", join, func(a *ask) {
+			a.ServerNames, a.Scope.Nodes = []string{"kubernetes", "node-a"}, []string{"node-a"}
+		}, approve.Approved, approve.ReasonJoins, ""}, true},
+		{decisionCase{"a node that was there before an API server was named like it", join, func(a *ask) {
+			a.ServerNames, a.Node = []string{"node-a"}, &approve.Node{MachineID: machine, TokenID: "abcdef"}
+		}, approve.Approved, approve.ReasonJoins, ""}, false},
+		{decisionCase{"the server of a kubelet beside the API server, by the name of both", serving, func(a *ask) {
+			a.ServerNames, a.Others[netip.MustParseAddr("10.64.3.8")] = []string{"node-a"}, "the API server"
+		}, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 		{decisionCase{"a kubelet's server by name only", serving, func(a *ask) { a.csr.IPAddresses, a.Node.Addresses = nil, nil }, approve.Approved, approve.ReasonOwnProcess, ""}, false},
 	} {
 		if d := c.run(t); d.Register != c.register {
@@ -220,6 +229,7 @@ func TestWhatIsRefusedAtJoin(t *testing.T) {
 		{"the name of a Node of somebody else's, in the words of its machine", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: machine} }, approve.Denied, approve.ReasonNameTaken, "is that of a Node in the cluster, and token abcdef does not name it: if this is the machine, use a token made with --nodes node-a; if that machine is gone, delete Node node-a"},
 		{"the name of a Node whose kubelet says no machine-id", join, func(a *ask) { a.Kubelet = &approve.Kubelet{} }, approve.Denied, approve.ReasonNameTaken, ""},
 		{"the name of a node that left, from another machine", join, func(a *ask) { a.Kubelet = &approve.Kubelet{MachineID: otherMachine, Ours: true} }, approve.Denied, approve.ReasonNameTaken, ""},
+		{"the name of an API server, with a token for any", join, func(a *ask) { a.ServerNames = []string{"kubernetes", "node-a"} }, approve.Denied, approve.ReasonNameTaken, "node name node-a is one that the API server is connected to by, and token abcdef does not name it: choose another name with --node-name, or, if"},
 		{"a kubelet, with a token for any", kubeletByToken, nil, approve.Denied, approve.ReasonRequester, "token abcdef is for joining"},
 		{"the kubelet of a node that reports, with a token that names it", kubeletByToken, func(a *ask) { a.Node.Reported, a.Scope.Nodes = true, []string{"node-a"} }, approve.Denied, approve.ReasonRequester, "leave kubelet.bootstrapTokenSecretRef out"},
 		{"the kubelet of a registered node", kubeletByToken, func(a *ask) { a.Node = &approve.Node{} }, approve.Denied, approve.ReasonRequester, ""},
@@ -321,6 +331,16 @@ func TestWhatNoCertificateMaySay(t *testing.T) {
 			a.Node.Addresses = []string{"10.64.3.0/26", "fd00:1::/64"}
 			a.Others = map[netip.Addr]string{netip.MustParseAddr("10.64.3.8"): "the API server"}
 		}, approve.Denied, approve.ReasonNames, "IP address 10.64.3.8: belongs to the API server, and is in spec.addresses of NodeState node-a only within a range"},
+		{"a server by the API server's name", serving, func(a *ask) { a.ServerNames = []string{"kubernetes", "node-a"} }, approve.Denied, approve.ReasonNames, "DNS name node-a: belongs to the API server, of which no address is in spec.addresses of NodeState node-a by itself"},
+		{"a server by the API server's name alone, before it has addresses", serving, func(a *ask) {
+			a.ServerNames, a.csr.IPAddresses, a.Node.Addresses = []string{"node-a"}, nil, nil
+		}, approve.Denied, approve.ReasonNames, "belongs to the API server"},
+		{"a server by the API server's name, whose address is in the range of nodes", serving, func(a *ask) {
+			a.ServerNames, a.Node.Addresses = []string{"node-a"}, []string{"10.64.3.0/26", "fd00:1::/64"}
+		}, approve.Denied, approve.ReasonNames, "belongs to the API server"},
+		{"a server by the API server's name, at the address of its Service", serving, func(a *ask) {
+			a.ServerNames, a.Others[netip.MustParseAddr("10.64.3.8")] = []string{"node-a"}, "the Service of the API server"
+		}, approve.Denied, approve.ReasonNames, "belongs to the API server"},
 		{"a server with a URI", serving, func(a *ask) { a.csr.URIs = []*url.URL{link} }, approve.Denied, approve.ReasonNames, ""},
 		{"a server without a name", serving, func(a *ask) { a.csr.DNSNames, a.csr.IPAddresses = nil, nil }, approve.Denied, approve.ReasonNames, "at least one"},
 		{"a server compared with addresses that are none", serving, func(a *ask) { a.Node.Addresses = []string{"node-a"} }, approve.Denied, approve.ReasonNames, "spec.addresses: "},

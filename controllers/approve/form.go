@@ -92,22 +92,17 @@ func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRe
 	if d := joined(in, claim); d != nil {
 		return *d
 	}
-	for _, dns := range csr.DNSNames {
-		if dns != claim.Node {
-			return *denied(ReasonNames, "DNS name %s: the kubelet of node %s serves by that name only", clip(dns), claim.Node)
-		}
+	allowed, err := ParseAddresses(in.Node.Addresses)
+	if err != nil {
+		return *denied(ReasonNames, "NodeState %s: spec.addresses: %v", claim.Node, err)
 	}
-	if len(csr.EmailAddresses)+len(csr.URIs) > 0 || noNames(csr) {
-		return *denied(ReasonNames, "subject alternative names: a kubelet's server has at least one DNS name or IP address, and no other kind")
+	if d := checkNames(in, claim, csr, allowed); d != nil {
+		return *d
 	}
 	if len(in.Node.Addresses) == 0 && len(csr.IPAddresses) > 0 {
 		return Decision{Verdict: Waiting, Reason: ReasonNoAddresses, Message: fmt.Sprintf(
 			"NodeState %s has no spec.addresses to compare %s with: if that is the node's, set it, as in kubectl patch nodestate %s --type merge -p '{\"spec\":{\"addresses\":[%q]}}'",
 			claim.Node, csr.IPAddresses[0], claim.Node, csr.IPAddresses[0].String())}
-	}
-	allowed, err := ParseAddresses(in.Node.Addresses)
-	if err != nil {
-		return *denied(ReasonNames, "NodeState %s: spec.addresses: %v", claim.Node, err)
 	}
 	for _, raw := range csr.IPAddresses {
 		ip, ok := netip.AddrFromSlice(raw)
@@ -123,4 +118,22 @@ func decideServing(in Input, claim Claim, who requester, csr *x509.CertificateRe
 		}
 	}
 	return Decision{Verdict: Approved, Reason: ReasonOwnProcess, Message: fmt.Sprintf("the kubelet of node %s serves at its own names and addresses", claim.Node)}
+}
+
+// checkNames judges the names that a kubelet wants to serve by. One that API servers are connected to by
+// is the node's own and theirs: who could serve by it could pass for them.
+func checkNames(in Input, claim Claim, csr *x509.CertificateRequest, allowed []netip.Prefix) *Decision {
+	for _, dns := range csr.DNSNames {
+		switch {
+		case dns != claim.Node:
+			return denied(ReasonNames, "DNS name %s: the kubelet of node %s serves by that name only", clip(dns), claim.Node)
+		case slices.Contains(in.ServerNames, dns) && !isServer(in, allowed):
+			return denied(ReasonNames, "DNS name %s: belongs to the API server, of which no address is in spec.addresses of NodeState %s by itself: "+
+				"if it runs on that node, add its address there; else let the node leave and join by another name", dns, claim.Node)
+		}
+	}
+	if len(csr.EmailAddresses)+len(csr.URIs) > 0 || noNames(csr) {
+		return denied(ReasonNames, "subject alternative names: a kubelet's server has at least one DNS name or IP address, and no other kind")
+	}
+	return nil
 }

@@ -3,6 +3,10 @@ package approve
 import (
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
@@ -12,7 +16,7 @@ const apiServer = "the API server"
 
 // Servers are where a cluster says that its API servers are.
 type Servers struct {
-	// Hosts are their addresses and names; names say nothing, since nobody looks them up.
+	// Hosts are their addresses and names. Nobody looks names up.
 	Hosts []string
 	// Service are the addresses of the Service through which pods reach them.
 	Service []string
@@ -43,15 +47,39 @@ func Others(node string, servers Servers, configs []v1alpha1.NodeConfig, nodes [
 	for _, ip := range servers.Service {
 		belongs(ip, "the Service of the API server")
 	}
-	for i := range configs {
-		if u, err := url.Parse(configs[i].Spec.Kubernetes.APIServer); err == nil {
-			belongs(u.Hostname(), apiServer)
-		}
-	}
-	for _, host := range servers.Hosts {
+	for _, host := range hosts(servers, configs) {
 		belongs(host, apiServer)
 	}
 	return others
+}
+
+// hosts are the addresses and names at which nodes and others connect to API servers.
+func hosts(servers Servers, configs []v1alpha1.NodeConfig) []string {
+	all := slices.Clone(servers.Hosts)
+	for i := range configs {
+		if u, err := url.Parse(configs[i].Spec.Kubernetes.APIServer); err == nil {
+			all = append(all, u.Hostname())
+		}
+	}
+	return all
+}
+
+// ServerNames returns the names by which API servers are connected to and that a node could have, which
+// are of one label. Two are in every API server's certificate: pods of the namespace default reach it
+// as "kubernetes", and "localhost" is nobody's own.
+func ServerNames(servers Servers, configs []v1alpha1.NodeConfig) []string {
+	names := []string{"kubernetes", "localhost"}
+	for _, host := range hosts(servers, configs) {
+		if name := strings.TrimSuffix(strings.ToLower(host), "."); len(validation.IsDNS1123Label(name)) == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isServer is true for a node that has an API server's address by itself: it runs there.
+func isServer(in Input, allowed []netip.Prefix) bool {
+	return slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.IsSingleIP() && in.Others[p.Addr()] == apiServer })
 }
 
 // knowsServer is true when the address of an API server is among those of others.

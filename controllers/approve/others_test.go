@@ -39,3 +39,12 @@ func TestOthersAreWhomAdministratorsNameByOneAddress(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
+
+func TestServerNamesAreThoseThatANodeCouldHave(t *testing.T) {
+	config := v1alpha1.NodeConfig{Spec: v1alpha1.NodeConfigSpec{Kubernetes: v1alpha1.Kubernetes{APIServer: "https://API-2.:6443"}}}
+	got := approve.ServerNames(approve.Servers{Hosts: []string{"seed", "seed.example.com", "10.64.3.7", "fd00::7", ""}, Service: []string{"10.254.0.1"}},
+		[]v1alpha1.NodeConfig{config, {}})
+	if diff := cmp.Diff([]string{"kubernetes", "localhost", "seed", "api-2"}, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
