@@ -64,13 +64,15 @@ func (p *Pipeline) aim(pass *report.Pass, want, held *Assignment, first realised
 	return held, want
 }
 
-// announce lets a status be written before something is begun that may take minutes.
+// announce lets a status be written before something is begun that may take minutes. What the whole plan
+// asks is asked on: taken back, it would end the drain that has begun for it.
 func (p *Pipeline) announce(pass *report.Pass, first plan.Plan) {
 	if p.Progress == nil || !first.Installs() {
 		return
 	}
 	now := *pass
 	now.Remaining, now.Finished = first, p.Now()
+	now.Remaining.Asks, now.Remaining.Blind = pass.Plan.Asks, pass.Plan.Blind
 	p.Progress(now)
 }
 
@@ -111,7 +113,7 @@ func (p *Pipeline) converge(ctx context.Context, pass *report.Pass, at steering)
 			pass.Err = p.keep(enforced, before) // the facts may be new as well
 		}
 		if pass.Err != nil {
-			pass.Results = first
+			pass.Results, pass.Remaining.Asks = first, pass.Plan.Asks
 			return enforced
 		}
 		pass.Plan = p.look(ctx, pass, at.permit)
@@ -120,7 +122,7 @@ func (p *Pipeline) converge(ctx context.Context, pass *report.Pass, at steering)
 	pass.Results, pass.Err = apply.Rest(ctx, p.Host, p.Book, pass.Plan, apply.Half{Now: pass.Started, After: p.logStep, First: first})
 	settled := pass.Plan.Empty() && len(first) == 0
 	both(pass, first)
-	if !settled {
+	if pass.Remaining = pass.Plan; !settled {
 		pass.Remaining = p.look(ctx, pass, "")
 	}
 	return enforced

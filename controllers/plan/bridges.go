@@ -27,8 +27,19 @@ func (b *builder) bridges() {
 	for _, name := range state.SortedKeys(b.desired.Links) {
 		if want := b.desired.Links[name].Bridge; want != nil && has(b.desired.Units, want.Maker) {
 			b.bridge(name, want)
+			b.plan.Blind = b.plan.Blind || b.unseen(name, want)
 		}
 	}
+}
+
+// unseen is true if something could not be looked at by which a bridge has to be made anew, or not.
+func (b *builder) unseen(name string, want *state.Bridge) bool {
+	return slices.ContainsFunc([]state.Ref{
+		linkRef(name),
+		{Kind: state.KindFile, Name: want.Lease},
+		{Kind: state.KindUnit, Name: want.Giver},
+		{Kind: state.KindUnit, Name: want.Maker},
+	}, func(ref state.Ref) bool { return has(b.observed.Unknown, ref) })
 }
 
 func (b *builder) bridge(name string, want *state.Bridge) {

@@ -278,6 +278,22 @@ func TestAPermitStaysGoodWhileItsPlanIsCarriedOut(t *testing.T) {
 	}
 }
 
+func TestAPlanKnowsWhenItCannotTellWhetherItAsks(t *testing.T) {
+	for reason, ref := range map[string]state.Ref{
+		"docker0": {Kind: state.KindLink, Name: "docker0"}, "the lease": {Kind: state.KindFile, Name: subnetEnv},
+		"flanneld": {Kind: state.KindUnit, Name: flanneld}, "docker": {Kind: state.KindUnit, Name: docker},
+	} {
+		d, o, l := chained(t)
+		if plan.New(d, o, l).Blind {
+			t.Fatal("a plan that sees everything is blind")
+		}
+		o.Unknown[ref] = "no answer"
+		if !plan.New(d, o, l).Blind {
+			t.Errorf("%s cannot be looked at, and the plan says that there is nothing to ask", reason)
+		}
+	}
+}
+
 func TestNothingIsStoppedThatCouldNotBeStartedAgain(t *testing.T) {
 	d, o, l := chained(t)
 	o.Files[subnetEnv] = seen(newLease)

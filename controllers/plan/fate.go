@@ -45,3 +45,7 @@ func (p Plan) destinies() []destiny {
 	}
 	return all
 }
+
+func empty(h state.Host) bool {
+	return !h.Partial && len(h.Files)+len(h.Units)+len(h.Sysctls)+len(h.Modules)+len(h.Chains)+len(h.Packages)+len(h.Binaries) == 0
+}

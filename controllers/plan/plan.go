@@ -116,6 +116,8 @@ type Plan struct {
 	Confirmed map[state.Ref]string `json:"-"`
 	// Asks is what the plan wants a permit for, whether it has it or not; nil for nothing.
 	Asks *Ask `json:"asks,omitempty"`
+	// Blind is true if something could not be looked at without which nobody knows whether the plan asks.
+	Blind bool `json:"-"`
 	// Recreation goes on record before the first step, and as done after the last; nil for none.
 	Recreation *state.Recreation `json:"-"`
 	// Verified are binaries that were hashed and found to be as desired.
@@ -195,10 +197,6 @@ type builder struct {
 	// leaving is true when nothing at all is desired.
 	leaving bool
 	plan    Plan
-}
-
-func empty(h state.Host) bool {
-	return !h.Partial && len(h.Files)+len(h.Units)+len(h.Sysctls)+len(h.Modules)+len(h.Chains)+len(h.Packages)+len(h.Binaries) == 0
 }
 
 // add appends a step whose Needs are limited to targets that really have a step. A resource that

@@ -40,10 +40,15 @@ func sameOutcome(a, b *v1alpha1.ApplyStatus) bool {
 	return *a == c
 }
 
-// pending stays as long as the plan is the same, also while it is carried out and has not ended.
+// pending stays as long as the plan is the same, also while it is carried out and has not ended. A pass
+// that could not see whether there is anything to ask takes no question back: that would end the drain
+// which has begun for it.
 func pending(before *v1alpha1.PendingPlan, p *Pass) *v1alpha1.PendingPlan {
 	asks := p.Remaining.Asks
-	if asks == nil {
+	switch {
+	case asks == nil && (p.Err != nil || p.Remaining.Blind):
+		return before.DeepCopy()
+	case asks == nil:
 		return nil
 	}
 	next := &v1alpha1.PendingPlan{

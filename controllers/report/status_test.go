@@ -323,3 +323,26 @@ func TestAComponentSaysAllThatIsWrongWithIt(t *testing.T) {
 		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 }
+
+func TestAQuestionThatNobodyCanLookAtIsNotTakenBack(t *testing.T) {
+	p := good()
+	p.Remaining.Asks = &plan.Ask{Plan: "0123456789abcdef", Disruption: state.Recreate, Message: "docker0 moves"}
+	asked := report.Status(v1alpha1.NodeStateStatus{}, &p)
+	for reason, spoil := range map[string]func(*report.Pass){
+		"docker0 or its lease is not seen": func(p *report.Pass) { p.Remaining.Blind = true },
+		"the ledger is not written":        func(p *report.Pass) { p.Err = errors.New("no space left on device") },
+	} {
+		p := good()
+		spoil(&p)
+		if diff := cmp.Diff(asked.Pending, report.Status(asked, &p).Pending); diff != "" {
+			t.Errorf("%s: the drain that has begun would end (-before +now):\n%s", reason, diff)
+		}
+		if never := report.Status(v1alpha1.NodeStateStatus{}, &p).Pending; never != nil {
+			t.Errorf("%s: what was never asked is asked: %+v", reason, never)
+		}
+		p.Remaining.Asks = &plan.Ask{Plan: "fedcba9876543210"}
+		if other := report.Status(asked, &p).Pending; other.Plan != "fedcba9876543210" {
+			t.Errorf("%s: another question does not take its place: %+v", reason, other)
+		}
+	}
+}
