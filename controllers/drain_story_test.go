@@ -150,6 +150,31 @@ var _ = Describe("A node that asks for a permit", func() {
 		Eventually(permitOf(ctx, "node-a")).Should(Equal(aPlan))
 	})
 
+	It("is uncordoned as it was when the rollout is paused in the middle of its drain", func(ctx context.Context) {
+		startManager()
+		fleetOf(ctx, workers(), "node-a", "node-b")
+		running(ctx, "web-0", "node-a")
+		budget(ctx, 0)
+		askPermit(ctx, aPlan, "node-a")
+		Eventually(cordoned(ctx, "node-a")).Should(BeTrue())
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Rollout = &v1alpha1.Rollout{Paused: true} })
+		noDrain(ctx, "node-a")
+		Consistently(cordoned(ctx, "node-a")).Should(BeFalse()) // an eviction under way comes to its end
+		allow(ctx, 1)
+		Consistently(permitOf(ctx, "node-a")).Should(BeEmpty())
+		Expect(pods(ctx)).To(Equal([]string{"web-0"}))
+
+		By("going on")
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Rollout.Paused = false })
+		Eventually(permitOf(ctx, "node-a")).Should(Equal(aPlan))
+
+		By("pausing with the permit given")
+		editWorkers(ctx, func(s *v1alpha1.NodeConfigSpec) { s.Rollout.Paused = true })
+		Consistently(permitOf(ctx, "node-a")).Should(Equal(aPlan))
+		obey(ctx, "node-a")
+		noDrain(ctx, "node-a")
+	})
+
 	It("gets its permit for the plan that it asks for in the end, and is uncordoned when it asks no more", func(ctx context.Context) {
 		startManager()
 		fleetOf(ctx, workers(), "node-a", "node-b")

@@ -210,7 +210,9 @@ type Rollout struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 5000 : self.matches('^([1-9][0-9]?|100)%$')",message="rollout.maxUnavailable must be a number from 1 to 5000 or a percentage from 1% to 100%; to hold changes back set rollout.paused: true"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// paused keeps every node at the revision it has. Default: false.
+	// paused keeps every node at the revision it has, begins no drain, and ends
+	// the drains that began, the node as it was. What is permitted already goes
+	// on to its end. Default: false.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 	// drain says what is done with the pods of a node before docker0 is rebuilt

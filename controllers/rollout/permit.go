@@ -55,13 +55,13 @@ type Permits struct {
 // needs one of rollout.maxUnavailable's slots, and the nodes that are unavailable already have
 // theirs; a node that merely waits for its permit runs, and has none. Broken nodes that ask come
 // first, since their plan may be what heals them, then those whose drain was not given up before,
-// then by name. Paused begins nothing; a drain that began goes on to its end, for half of one is
-// a node that is cordoned for nothing.
+// then by name. Paused begins nothing and ends the drains that began; what is permitted goes on to its
+// end, for half of it is a node whose containers were stopped for nothing.
 func PermitsOf(in PermitInput) Permits {
 	policy, timeout := Drain(in.Rollout)
 	s := in.survey(policy)
 	out := Permits{Steps: s.steps}
-	if in.Gone || in.Rollout != nil && in.Rollout.Paused {
+	if in.Gone || in.paused() {
 		return out
 	}
 	action := BeginDrain
@@ -84,6 +84,8 @@ func PermitsOf(in PermitInput) Permits {
 	return out
 }
 
+func (in PermitInput) paused() bool { return in.Rollout != nil && in.Rollout.Paused }
+
 // survey is where the nodes stand.
 type survey struct {
 	// steps for what is under way.
@@ -104,7 +106,7 @@ func (in PermitInput) survey(policy v1alpha1.DrainPolicy) survey {
 			continue
 		}
 		total++
-		if action, acts := next(n, e, policy); acts {
+		if action, acts := in.next(n, e, policy); acts {
 			s.steps = append(s.steps, PermitStep{n, action})
 		}
 		switch {
@@ -123,7 +125,7 @@ func (in PermitInput) survey(policy v1alpha1.DrainPolicy) survey {
 }
 
 // next is what is to be done for a node for which something is under way, whatever the slots.
-func next(n *v1alpha1.NodeState, e Evidence, policy v1alpha1.DrainPolicy) (PermitAction, bool) {
+func (in PermitInput) next(n *v1alpha1.NodeState, e Evidence, policy v1alpha1.DrainPolicy) (PermitAction, bool) {
 	asks, permit := asked(n), n.Spec.Permit
 	switch {
 	case asks == "" && permit == "":
@@ -131,7 +133,11 @@ func next(n *v1alpha1.NodeState, e Evidence, policy v1alpha1.DrainPolicy) (Permi
 		return Finish, e.Drain != nil
 	case asks == "":
 		return Finish, StandingOf(n) == Available && e.Down == ""
-	case asks == permit || !e.Drain.UnderWay() || !current(n):
+	case asks == permit || !e.Drain.UnderWay():
+		return 0, false
+	case in.paused():
+		return Finish, true
+	case !current(n):
 		return 0, false
 	case policy == v1alpha1.DrainNever:
 		return Grant, true
