@@ -248,6 +248,7 @@ func TestF027KilledInAScriptOfAnyPackageTheNextPassFinishesIt(t *testing.T) {
 		base := killedBase(t, repository, c.from)
 		for _, call := range c.calls {
 			t.Run(c.from+" to "+c.to+" in "+call, func(t *testing.T) {
+				t.Parallel()
 				x := base.another(t)
 				plant(t, x.root, killHere, state.File{Mode: 0o644, Content: []byte(call + "\n")})
 				if !x.killedOn(c.to) {
@@ -307,6 +308,7 @@ func TestF027KilledAtAnyRenameOrUnlinkOfDpkgTheNextPassFinishesIt(t *testing.T) 
 		stride         int
 	}{{"", newer, "rename", 53}, {older, newer, "rename", 53}, {newer, "", "unlink", 31}} {
 		t.Run(c.from+" to "+c.to+" at "+c.call, func(t *testing.T) {
+			t.Parallel()
 			stride, kills := c.stride, 0
 			if os.Getenv("SEEDBED_TEST_EVERY_CALL") != "" {
 				stride = 1 // takes half an hour

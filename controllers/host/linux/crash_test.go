@@ -93,10 +93,20 @@ func wholeVersion(t *testing.T, root string) {
 
 // Fault 1, by time: kill -9 at random moments.
 func TestF001KilledAtAnyMomentAFileIsOldOrNew(t *testing.T) {
-	kills := 200
+	kills := 50
 	if testing.Short() {
-		kills = 20
+		kills = 5
 	}
+	for n := range 4 {
+		t.Run(fmt.Sprint("host ", n), func(t *testing.T) {
+			t.Parallel()
+			killedAtAnyMoment(t, kills)
+		})
+	}
+}
+
+func killedAtAnyMoment(t *testing.T, kills int) {
+	t.Helper()
 	root, _ := newRoot(t)
 	for range kills {
 		cmd := child(t, nil, "write-forever", root)

@@ -55,6 +55,7 @@ func TestF027KilledInAScriptOfAnRpmTheNextPassFinishesIt(t *testing.T) {
 		{"", deepest + " post"}, {"", asked + " post"}, {older, deepest + " post"}, {older, deepest + " preun"},
 	} {
 		t.Run("from "+c.from+" in "+c.in, func(t *testing.T) {
+			t.Parallel()
 			d := dnfRoot(t, repository)
 			h := hosttest.New().Host()
 			h.Packages = d
