@@ -3,14 +3,12 @@ package linux
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
@@ -168,14 +166,6 @@ func (a *apt) know(ctx context.Context, install map[string]string) error {
 	return notAvailable(unknown)
 }
 
-// notAvailable is nil when nothing is unknown.
-func notAvailable(unknown []string) error {
-	if len(unknown) == 0 {
-		return nil
-	}
-	return packageError(v1alpha1.ReasonPackageNotAvailable, "packages: no repository has %s: correct the version, or add a repository that has it", strings.Join(unknown, ", "))
-}
-
 func (a *apt) refresh(ctx context.Context, options ...string) error {
 	_, err := a.get(ctx, append(options, "update")...)
 	return err
@@ -197,8 +187,7 @@ func (a *apt) unknown(ctx context.Context, install map[string]string) ([]string,
 	if len(install) == 0 {
 		return nil, nil
 	}
-	names := state.SortedKeys(install)
-	out, err := a.cache(ctx, append([]string{"madison", "--"}, names...)...)
+	out, err := a.cache(ctx, append([]string{"madison", "--"}, state.SortedKeys(install)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,16 +198,7 @@ func (a *apt) unknown(ctx context.Context, install map[string]string) ([]string,
 			known[name] = append(known[name], strings.TrimSpace(columns[1]))
 		}
 	}
-	var unknown []string
-	for _, name := range names {
-		switch version := install[name]; {
-		case len(known[name]) == 0:
-			unknown = append(unknown, strings.TrimSpace(name+" "+version))
-		case version != "" && !slices.Contains(known[name], version):
-			unknown = append(unknown, fmt.Sprintf("%s %s (there is %s)", name, version, strings.Join(known[name][:min(len(known[name]), 3)], ", ")))
-		}
-	}
-	return unknown, nil
+	return lacking(known, install), nil
 }
 
 // rehearse has apt work the transaction out, and refuses one that would remove what nobody named. A

@@ -42,7 +42,7 @@ func (b *binaries) Get(ctx context.Context, p string, verified *state.Verified) 
 }
 
 func (b *binaries) get(ctx context.Context, p string, verified *state.Verified) (state.Binary, bool, error) {
-	dir, base, err := b.files.tree.parent(p)
+	dir, base, info, err := b.files.tree.look(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state.Binary{}, false, nil
 	}
@@ -50,13 +50,6 @@ func (b *binaries) get(ctx context.Context, p string, verified *state.Verified) 
 		return state.Binary{}, false, err
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return state.Binary{}, false, nil
-	}
-	if err != nil {
-		return state.Binary{}, false, cause(err)
-	}
 	binary := state.Binary{Type: typeOf(info), Mode: info.Mode() & modeBits}
 	switch binary.Type {
 	case state.Regular:
@@ -145,15 +138,11 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 // Keep implements host.Binaries. The original is copied and not linked: a link would change with the
 // file, and change its identity.
 func (b *binaries) Keep(ctx context.Context, p, hash string) error {
-	dir, base, err := b.files.tree.parent(p)
+	dir, base, info, err := b.files.tree.look(p)
 	if err != nil {
 		return fmt.Errorf("binary %s: %w", p, err)
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(base)
-	if err != nil {
-		return fmt.Errorf("binary %s: %w", p, cause(err))
-	}
 	source, err := openRegular(dir, base, info)
 	if err != nil {
 		return fmt.Errorf("binary %s: %w", p, err)
@@ -187,15 +176,11 @@ func (b *binaries) keep(ctx context.Context, source io.Reader, hash string) erro
 
 // Restore implements host.Binaries.
 func (b *binaries) Restore(ctx context.Context, p string, prior state.Prior) ([]string, error) {
-	folder, base, err := b.files.tree.parent(priorPath(prior.Blob))
+	folder, base, info, err := b.files.tree.look(priorPath(prior.Blob))
 	if err != nil {
 		return nil, fmt.Errorf("binary %s: the original: %w", p, err)
 	}
 	defer folder.Close()
-	info, err := folder.Lstat(base)
-	if err != nil {
-		return nil, fmt.Errorf("binary %s: the original: %w", p, cause(err))
-	}
 	source, err := openRegular(folder, base, info)
 	if err != nil {
 		return nil, fmt.Errorf("binary %s: the original: %w", p, err)
@@ -274,14 +259,9 @@ func (b *binaries) place(p string, source io.Reader, hash string, file state.Fil
 }
 
 func (b *binaries) identity(p string) (string, error) {
-	dir, base, err := b.files.tree.parent(p)
+	dir, _, info, err := b.files.tree.look(p)
 	if err != nil {
 		return "", err
 	}
-	defer dir.Close()
-	info, err := dir.Lstat(base)
-	if err != nil {
-		return "", cause(err)
-	}
-	return identityOf(info), nil
+	return identityOf(info), cause(dir.Close())
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -261,8 +260,7 @@ func (d *dnf) unknown(ctx context.Context, install map[string]string) ([]string,
 	if len(install) == 0 {
 		return nil, nil
 	}
-	names := state.SortedKeys(install)
-	out, err := d.dnf(ctx, append([]string{"repoquery", "--available", "--qf", "%{name} %{evr}", "--"}, names...)...)
+	out, err := d.dnf(ctx, append([]string{"repoquery", "--available", "--qf", "%{name} %{evr}", "--"}, state.SortedKeys(install)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -272,14 +270,5 @@ func (d *dnf) unknown(ctx context.Context, install map[string]string) ([]string,
 			known[words[0]] = append(known[words[0]], strings.TrimPrefix(words[1], "0:"))
 		}
 	}
-	var unknown []string
-	for _, name := range names {
-		switch version := install[name]; {
-		case len(known[name]) == 0:
-			unknown = append(unknown, strings.TrimSpace(name+" "+version))
-		case version != "" && !slices.Contains(known[name], version):
-			unknown = append(unknown, fmt.Sprintf("%s %s (there is %s)", name, version, strings.Join(known[name][:min(len(known[name]), 3)], ", ")))
-		}
-	}
-	return unknown, nil
+	return lacking(known, install), nil
 }

@@ -52,7 +52,7 @@ func (f *files) Read(p string) (state.File, bool, error) {
 }
 
 func (f *files) read(p string) (state.File, bool, error) {
-	dir, base, err := f.tree.parent(p)
+	dir, base, info, err := f.tree.look(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state.File{}, false, nil
 	}
@@ -60,13 +60,6 @@ func (f *files) read(p string) (state.File, bool, error) {
 		return state.File{}, false, err
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return state.File{}, false, nil
-	}
-	if err != nil {
-		return state.File{}, false, cause(err)
-	}
 	file := state.File{Type: typeOf(info), Mode: info.Mode() & modeBits}
 	switch file.Type {
 	case state.Regular:

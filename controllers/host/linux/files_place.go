@@ -58,15 +58,11 @@ func (p placing) record(stat *syscall.Stat_t) error {
 
 // inode of what is at the path now; 0 for nothing.
 func (p placing) inode() uint64 {
-	dir, base, err := p.files.tree.parent(p.path)
+	dir, _, info, err := p.files.tree.look(p.path)
 	if err != nil {
 		return 0
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(base)
-	if err != nil {
-		return 0
-	}
 	return info.Sys().(*syscall.Stat_t).Ino
 }
 

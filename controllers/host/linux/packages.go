@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,6 +184,30 @@ func verify(ctx context.Context, p host.Packages, t host.Transaction) error {
 		}
 	}
 	return nil
+}
+
+// lacking lists what is to be installed and is not among the versions that repositories have, which are
+// known by package.
+func lacking(known map[string][]string, install map[string]string) []string {
+	const most = 3
+	var unknown []string
+	for _, name := range state.SortedKeys(install) {
+		switch version, there := install[name], known[name]; {
+		case len(there) == 0:
+			unknown = append(unknown, strings.TrimSpace(name+" "+version))
+		case version != "" && !slices.Contains(there, version):
+			unknown = append(unknown, fmt.Sprintf("%s %s (there is %s)", name, version, strings.Join(there[:min(len(there), most)], ", ")))
+		}
+	}
+	return unknown
+}
+
+// notAvailable is nil when nothing is unknown.
+func notAvailable(unknown []string) error {
+	if len(unknown) == 0 {
+		return nil
+	}
+	return packageError(v1alpha1.ReasonPackageNotAvailable, "packages: no repository has %s: correct the version, or add a repository that has it", strings.Join(unknown, ", "))
 }
 
 // wouldGo refuses a transaction that would remove what nobody named.

@@ -66,20 +66,26 @@ func (t *tree) folder(dir string) (*os.Root, error) {
 	return opened, err
 }
 
+// look is parent, and looks at p itself without following a link. Nothing at p, or no folder for it, is
+// fs.ErrNotExist. The caller closes the folder.
+func (t *tree) look(p string) (dir *os.Root, base string, info fs.FileInfo, err error) {
+	if dir, base, err = t.parent(p); err != nil {
+		return nil, "", nil, err
+	}
+	if info, err = dir.Lstat(base); err != nil {
+		return nil, "", nil, errors.Join(cause(err), cause(dir.Close()))
+	}
+	return dir, base, info, nil
+}
+
 // follow opens the folder of what p leads to when links at its end are followed, as the host would.
 // Only what is read is looked up like this, and never a managed file. The caller closes the folder.
 func (t *tree) follow(p string) (dir *os.Root, base string, info fs.FileInfo, err error) {
 	for range maxLinks {
-		if dir, base, err = t.parent(p); err != nil {
-			return nil, "", nil, err
+		if dir, base, info, err = t.look(p); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return dir, base, info, err
 		}
-		if info, err = dir.Lstat(base); err == nil && info.Mode()&fs.ModeSymlink == 0 {
-			return dir, base, info, nil
-		}
-		var target string
-		if err == nil {
-			target, err = dir.Readlink(base)
-		}
+		target, err := dir.Readlink(base)
 		if err := errors.Join(cause(err), cause(dir.Close())); err != nil {
 			return nil, "", nil, err
 		}
