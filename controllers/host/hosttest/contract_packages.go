@@ -52,6 +52,7 @@ func PackagesContract(t *testing.T, open func(t *testing.T) PackagesFixture) {
 		"removing what is not there, and nothing, are no errors": removeNothing,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), packageTimeout)
 			defer cancel()
 			promise(t, ctx, open(t))
