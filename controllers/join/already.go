@@ -77,7 +77,12 @@ func (r *record) belongs(to Request) error {
 		return problemf(cure, "this host %s %s as node %s", how, r.Server, r.Node)
 	}
 	if len(r.Authorities) > 0 && !slices.ContainsFunc(r.Authorities, func(hash string) bool { return slices.Contains(to.pins, hash) }) {
-		return problemf(cure+", or compare the hash with what `seedbed seed token create` prints",
+		leave := "seedbed leave --force" // its cluster cannot be asked any more
+		if r.Kept {
+			leave = "seedbed leave"
+		}
+		return problemf("compare it with what `seedbed seed token create` prints; if the authority was made anew, or the seed, "+
+			"run `"+leave+"`, which ends the pods here, and join with a token made with --nodes "+r.Node,
 			"this host %s a cluster at %s with hash %s, not the one given", how, r.Server, strings.Join(r.Authorities, " and "))
 	}
 	return nil

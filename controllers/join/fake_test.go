@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ import (
 type seedServer struct {
 	*httptest.Server
 	authority pki.Authority
+	// remade is how it answers once its authority was made anew; nil before.
+	remade atomic.Pointer[tls.Config]
 	// offered is what is in cluster-info; the authority's certificate unless it is changed.
 	offered []byte
 	// agent is the machine whose agent "reports".
@@ -78,10 +81,20 @@ func newSeed(t *testing.T, agent *hosttest.Fake) *seedServer {
 	s := &seedServer{authority: authority, offered: authority.CertPEM, agent: agent, token: goodToken, validity: time.Hour, late: 3}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{serving(t, authority)}}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{serving(t, authority)}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return s.remade.Load(), nil
+	}}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
+}
+
+// remake makes the authority anew.
+func (s *seedServer) remake(t *testing.T) {
+	t.Helper()
+	s.authority = newAuthority(t)
+	s.offered = s.authority.CertPEM
+	s.remade.Store(&tls.Config{Certificates: []tls.Certificate{serving(t, s.authority)}})
 }
 
 func serving(t *testing.T, authority pki.Authority) tls.Certificate {
