@@ -321,7 +321,7 @@ var _ = Describe("A certificate signing request that is not a node's", func() {
 		Expect(m.writes.Load()).To(BeEquivalentTo(1))
 	})
 
-	It("is not decided a second time, whoever decided it", func(ctx context.Context) {
+	It("is not decided a second time, whoever decided it, and makes no NodeState then", func(ctx context.Context) {
 		csr := ask(ctx, joiningClient(), agentRequest("node-a", machineA))
 		approved := &certificatesv1.CertificateSigningRequest{}
 		Expect(env.Client.Get(ctx, name(csr), approved)).To(Succeed())
@@ -333,6 +333,7 @@ var _ = Describe("A certificate signing request that is not a node's", func() {
 		decisionOn(ctx, ask(ctx, joiningClient(), agentRequest("node-b", machineA)))
 		Expect(conditionsOf(ctx, csr)).To(HaveLen(1))
 		Expect(m.writes.Load()).To(BeEquivalentTo(1))
+		Expect(env.Client.Get(ctx, name("node-a"), &v1alpha1.NodeState{})).To(WithTransform(apierrors.IsNotFound, BeTrue()), "a node that nobody registered")
 	})
 })
 

@@ -63,11 +63,11 @@ func (j *joining) reported(ctx context.Context, api client.Client) error {
 			j.Say("the agent runs and has not reported yet: its first pass takes long; journalctl -fu %s shows it", resolve.UnitAgent)
 			return nil
 		case apierrors.IsForbidden(away):
-			return because(away, "is the manager running? It gives a node its rights", "node %s may not read its NodeState", j.request.Node)
+			return because(away, "is the manager running? It gives a node its rights, when it has approved the request itself", "node %s may not read its NodeState", j.request.Node)
 		case away != nil:
 			return because(away, "run join again when it answers", "%s has signed the agent's certificate and does not answer any more", j.request.Server)
 		default:
-			return because(stop, "is the manager running? It creates it", "there is no NodeState %s", j.request.Node)
+			return because(stop, "is the manager running? It makes it when it approves the request, and not when somebody else does", "there is no NodeState %s", j.request.Node)
 		}
 	}
 }
