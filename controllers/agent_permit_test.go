@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,50 @@ func TestARestartOfDockerThatEndsContainersIsAskedForAndCarriedOutWithThePermit(
 	if f.Ended(webContainer) != 1 || len(f.Running()) != 1 {
 		t.Errorf("the container ended %d times, want once; running %v", f.Ended(webContainer), f.Running())
 	}
+}
+
+func TestANetworkThatMovesTheLeaseWaitsForTheDrainWithFlanneldAsItIs(t *testing.T) {
+	f, a, held, s := new(change).steady(t)
+	s.network.PodCIDR = "172.31.0.0/16"
+	f.NextLease(newNetworkLease)
+	want, status := assignmentOf(t, 2, s), v1alpha1.NodeStateStatus{}
+	pass := func() *v1alpha1.PendingPlan {
+		t.Helper()
+		next, enforced := a.Pipeline.Pass(context.Background(), want, held)
+		held, status = enforced, stage.Status(status, &next)
+		return status.Pending
+	}
+	run, address := f.Unit(resolve.UnitFlannel).Invocation, "172.30.38.1/24"
+	looks := func(when string, flanneldRuns, bridge string, containers int) {
+		t.Helper()
+		link, _ := f.Link("docker0")
+		if f.Unit(resolve.UnitFlannel).Invocation != flanneldRuns || link.Addresses[0] != bridge || len(f.Running()) != containers {
+			t.Errorf("%s: flanneld is %s, docker0 %s, running %v", when, f.Unit(resolve.UnitFlannel).Invocation, link.Addresses, f.Running())
+		}
+	}
+	first := pass()
+	if first == nil || !strings.Contains(first.Message, "podCIDR 172.30.0.0/16 becomes 172.31.0.0/16") {
+		t.Fatalf("it asks for %+v", first)
+	}
+	if again := pass(); again == nil || again.Plan != first.Plan {
+		t.Errorf("it asks for %+v, and for %+v before", again, first)
+	}
+	looks("without a permit", run, address, 1)
+
+	want.Permit = first.Plan
+	second := pass() // what it asks for in between must never be nothing: that ends the drain
+	if second == nil || second.Plan == first.Plan {
+		t.Fatalf("it asks for %+v after %+v", second, first)
+	}
+	looks("with the lease's permit", f.Unit(resolve.UnitFlannel).Invocation, address, 1)
+	if f.Unit(resolve.UnitFlannel).Invocation == run {
+		t.Error("flanneld was not restarted with the permit")
+	}
+	want.Permit = second.Plan
+	if third := pass(); third != nil || status.Revision != want.Revision {
+		t.Errorf("it asks for %+v and is at %s", third, status.Revision)
+	}
+	looks("with docker0's permit", f.Unit(resolve.UnitFlannel).Invocation, "172.31.7.1/24", 1)
 }
 
 func TestANodeThatIsNotHealthyYetIsLookedAtUntilItIs(t *testing.T) {

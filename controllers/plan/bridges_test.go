@@ -81,6 +81,40 @@ func TestPlanOfABridge(t *testing.T) {
 			withPods(o)
 			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
 		}},
+		{"bridge-next-permitted", "with the permit flanneld takes its next lease, and docker0 follows with a permit of its own", permit, func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+		}},
+		{"bridge-next-kubelet", "what runs on the node goes on while it is drained: a kubelet that does not run is started", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.MTU = 1400
+			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
+		}},
+		{"bridge-next-unknown", "what may run is asked for as well", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			d.Links["docker0"].Bridge.MTU = 1400
+			o.Unknown[unknownContainers] = "docker: list containers: no answer"
+		}},
+		{"bridge-next-down", "a flanneld that does not run waits for nobody", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
+		}},
+		{"bridge-next-starting", "nor does one that comes up and fails again and again", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Activating, Invocation: flanneld + "-run1"}
+		}},
+		{"bridge-next-moved", "nor one whose lease has left its docker0 already", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			o.Files[subnetEnv] = seen(newLease)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+		}},
 		{"bridge-next-length", "so are subnets of another length", "", func(d, _ *state.Host, _ *state.Ledger) {
 			reads(d, flanneld)
 			d.Links["docker0"].Bridge.Length = 25

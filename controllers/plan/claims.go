@@ -166,3 +166,46 @@ func (b *builder) take(ref state.Ref, c Claim) {
 func running(u state.Unit) bool {
 	return u.Activity == state.Active || u.Activity == state.Activating
 }
+
+// release lists what needs no step to be given up.
+func (b *builder) release() {
+	if b.desired.Partial {
+		return
+	}
+	byName := map[string]state.Ref{}
+	for ref := range b.ledger.Owned {
+		if !b.wanted(ref) && !b.planned[ref] {
+			byName[ref.String()] = ref
+		}
+	}
+	for _, name := range state.SortedKeys(byName) {
+		if has(b.observed.Unknown, byName[name]) {
+			b.add(Step{Action: Restore, Target: byName[name], Reason: putBack, Gives: true})
+			continue
+		}
+		b.plan.Released = append(b.plan.Released, byName[name])
+	}
+}
+
+// wanted is true for what is desired, or stays Seedbed's though it is not.
+func (b *builder) wanted(ref state.Ref) bool {
+	switch ref.Kind {
+	case state.KindFile:
+		return has(b.desired.Files, ref.Name)
+	case state.KindUnit:
+		return has(b.desired.Units, ref.Name)
+	case state.KindSysctl:
+		return has(b.desired.Sysctls, ref.Name)
+	case state.KindModule:
+		return has(b.desired.Modules, ref.Name)
+	case state.KindChain:
+		return has(b.desired.Chains, ref.Name)
+	case state.KindLink:
+		return has(b.desired.Links, ref.Name)
+	case state.KindPackage:
+		return has(b.desired.Packages, ref.Name) || !b.leaving
+	case state.KindBinary:
+		return b.keepsBinary(ref.Name)
+	}
+	return false
+}

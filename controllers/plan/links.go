@@ -49,6 +49,7 @@ func (b *builder) links() {
 		b.restoreValue(linkRef(name), mode(seen.Promiscuous), present)
 	}
 	b.resume()
+	b.addHeld()
 	for _, name := range state.SortedKeys(b.desired.Links) {
 		if want := b.desired.Links[name].Bridge; want != nil {
 			b.foresee(name, want)

@@ -194,6 +194,8 @@ type builder struct {
 	early map[string]bool
 	// reloaded is how many steps there were when systemd was last to read unit files.
 	reloaded int
+	// held are restarts that wait for a drain. Their steps come last: no other step needs them.
+	held []Step
 	// leaving is true when nothing at all is desired.
 	leaving bool
 	plan    Plan
@@ -247,49 +249,6 @@ func (b *builder) prior(ref state.Ref) *state.Prior {
 func (b *builder) drifted(ref state.Ref, desired string) bool {
 	owned, ok := b.ledger.Owned[ref]
 	return ok && owned.Applied != "" && owned.Applied == desired
-}
-
-// release lists what needs no step to be given up.
-func (b *builder) release() {
-	if b.desired.Partial {
-		return
-	}
-	byName := map[string]state.Ref{}
-	for ref := range b.ledger.Owned {
-		if !b.wanted(ref) && !b.planned[ref] {
-			byName[ref.String()] = ref
-		}
-	}
-	for _, name := range state.SortedKeys(byName) {
-		if has(b.observed.Unknown, byName[name]) {
-			b.add(Step{Action: Restore, Target: byName[name], Reason: putBack, Gives: true})
-			continue
-		}
-		b.plan.Released = append(b.plan.Released, byName[name])
-	}
-}
-
-// wanted is true for what is desired, or stays Seedbed's though it is not.
-func (b *builder) wanted(ref state.Ref) bool {
-	switch ref.Kind {
-	case state.KindFile:
-		return has(b.desired.Files, ref.Name)
-	case state.KindUnit:
-		return has(b.desired.Units, ref.Name)
-	case state.KindSysctl:
-		return has(b.desired.Sysctls, ref.Name)
-	case state.KindModule:
-		return has(b.desired.Modules, ref.Name)
-	case state.KindChain:
-		return has(b.desired.Chains, ref.Name)
-	case state.KindLink:
-		return has(b.desired.Links, ref.Name)
-	case state.KindPackage:
-		return has(b.desired.Packages, ref.Name) || !b.leaving
-	case state.KindBinary:
-		return b.keepsBinary(ref.Name)
-	}
-	return false
 }
 
 func has[K comparable, V any](m map[K]V, name K) bool {

@@ -174,6 +174,10 @@ func (b *builder) run(name string, want, unit state.Unit) {
 		s.Blocked, s.Waits = b.awaits(want)
 	}
 	if s.Action == Restart {
+		if b.drainsFirst(name, &s) {
+			b.held = append(b.held, s)
+			return
+		}
 		b.spare(s, want, unit)
 		return
 	}

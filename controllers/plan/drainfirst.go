@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"fmt"
+
+	"seedbed.dev/seedbed/controllers/chain"
+	"seedbed.dev/seedbed/controllers/state"
+)
+
+// drainsFirst says that the restart of a flanneld that runs waits for a permit: it would take another
+// lease, and until docker0 is made anew for that no other node reaches the containers on it. So they
+// leave first. A flanneld that does not run is started at once, and one whose bridge does not fit its
+// lease any more is restarted at once: nothing is reached there that could be lost.
+func (b *builder) drainsFirst(unit string, s *Step) bool {
+	if b.observed.Units[unit].Activity != state.Active || s.Blocked != "" && !s.Waits {
+		return false
+	}
+	for _, name := range state.SortedKeys(b.desired.Links) {
+		want := b.desired.Links[name].Bridge
+		if want == nil || want.Giver != unit {
+			continue
+		}
+		why := b.cutsOff(name, want)
+		if why == "" {
+			continue
+		}
+		next := Step{Action: Delete, Target: linkRef(name), After: fmt.Sprintf("next lease of %s, length %d, MTU %d", want.Network, want.Length, want.MTU)}
+		r := b.recreation(name, want, hashOf(next))
+		b.ask(want, r, why)
+		if b.plan.Asks != nil && !r.Permitted && s.Blocked == "" {
+			s.Blocked, s.Waits = fmt.Sprintf("it waits for the manager's permit %s: with another lease the containers on %s are cut off until it is made anew", r.Plan, name), true
+			return true
+		}
+	}
+	return false
+}
+
+// cutsOff is why the next lease will not be the one that a bridge fits now; empty where it fits none.
+func (b *builder) cutsOff(name string, want *state.Bridge) string {
+	is := chain.LookAt(name, want, b.observed)
+	if is.LeaseErr != nil || is.Fault != "" || has(b.observed.Unknown, linkRef(name)) || b.observed.Units[want.Maker].Activity != state.Active {
+		return ""
+	}
+	return is.Moves
+}
+
+// addHeld adds the restarts that wait for a drain. What comes after flanneld in the chain goes on
+// meanwhile: a kubelet that does not run is started, or nothing could be evicted.
+func (b *builder) addHeld() {
+	for i := range b.held {
+		name := b.held[i].Target.Name
+		b.add(b.held[i], b.unitReads(name, b.desired.Units[name])...)
+	}
+}
