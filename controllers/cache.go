@@ -59,8 +59,8 @@ func stripSecret(in any) (any, error) {
 }
 
 // decisive are the conditions of a NodeState that the manager looks at. The health of each component
-// is in Ready.
-var decisive = []string{v1alpha1.ConditionPrepared, v1alpha1.ConditionReady, v1alpha1.ConditionStalled}
+// is in Ready; flannel's says whether a node that is not ready has a lease all the same.
+var decisive = []string{v1alpha1.ConditionPrepared, v1alpha1.ConditionReady, v1alpha1.ConditionStalled, v1alpha1.ConditionFlannelHealthy}
 
 // stripNodeState leaves out what is for people to read: most of what an agent reports. What a node
 // repeats of its assignment, as it does once it is there, is held once.

@@ -70,7 +70,7 @@ func decisions(nodes []*v1alpha1.NodeState) map[string]any {
 	}
 	cidr, target8 := "10.64.3.0/26", "8.8.8.8"
 	for _, n := range nodes {
-		line := fmt.Sprintf("%s %v %v %v", n.Name, hasNode(n), interfacesOf(n), leases.NodeOf(n))
+		line := fmt.Sprintf("%s %v %v %v %v", n.Name, hasNode(n), interfacesOf(n), leases.NodeOf(n), rollout.HasLease(n))
 		if n.Status.Facts != nil {
 			byRange, _ := resolve.NodeIP(v1alpha1.InterfaceSelector{CIDR: &cidr}, *n.Status.Facts)
 			byRoute, _ := resolve.NodeIP(v1alpha1.InterfaceSelector{CanReach: &target8}, *n.Status.Facts)

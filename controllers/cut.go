@@ -61,6 +61,9 @@ func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, erro
 	if refused := rollout.NetworkChange(network.Name, network.Spec, inForce); refused != "" {
 		return nil, stallf(v1alpha1.ReasonNetworkChanged, "%s", refused)
 	}
+	if err := held(rollout.NetworkMove(&network, inForce)); err != nil {
+		return nil, err
+	}
 	if err := published(&network); err != nil {
 		return nil, err
 	}
@@ -90,9 +93,13 @@ func published(network *v1alpha1.NetworkConfig) error {
 	if err != nil {
 		return fmt.Errorf("NetworkConfig %s: %w", network.Name, err)
 	}
-	refused, wait := rollout.Unpublished(network, v1alpha1.PublishedNetwork{
+	return held(rollout.Unpublished(network, v1alpha1.PublishedNetwork{
 		Key: flannelstore.ConfigKey(etcd.Prefix), Config: string(config), Endpoints: etcd.Endpoints,
-	})
+	}))
+}
+
+// held is what keeps a network from nodes, as an error.
+func held(refused *rollout.Stall, wait string) error {
 	switch {
 	case refused != nil:
 		return &StallError{*refused}
@@ -139,14 +146,20 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 // networksInForce decodes the networks that the governed nodes are assigned. A revision that is not
 // stored any more, or that a newer release cut, has nothing to compare with and is left out.
 func networksInForce(ctx context.Context, c client.Reader, fleet *fleet) ([]rollout.NetworkInForce, error) {
-	nodes := map[string][]string{}
+	nodes := map[string]rollout.NetworkInForce{}
 	for _, n := range fleet.governed {
-		if n.Spec.Revision != "" {
-			nodes[n.Spec.Revision] = append(nodes[n.Spec.Revision], n.Name)
+		if n.Spec.Revision == "" {
+			continue
 		}
+		f := nodes[n.Spec.Revision]
+		f.Nodes = append(f.Nodes, n.Name)
+		if rollout.HasLease(n) {
+			f.Leased = append(f.Leased, n.Name)
+		}
+		nodes[n.Spec.Revision] = f
 	}
 	var inForce []rollout.NetworkInForce
-	for name, names := range nodes {
+	for name, f := range nodes {
 		stored := &appsv1.ControllerRevision{}
 		err := c.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, stored, client.UnsafeDisableDeepCopy)
 		if client.IgnoreNotFound(err) != nil {
@@ -156,7 +169,8 @@ func networksInForce(ctx context.Context, c client.Reader, fleet *fleet) ([]roll
 		if err != nil || decodeErr != nil {
 			continue
 		}
-		inForce = append(inForce, rollout.NetworkInForce{Nodes: names, Spec: rev.Network})
+		f.Spec = rev.Network
+		inForce = append(inForce, f)
 	}
 	return inForce, nil
 }

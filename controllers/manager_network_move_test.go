@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/testenv"
@@ -102,6 +103,21 @@ var _ = Describe("A network whose etcd is not where it was", func() {
 		Eventually(func() string { return nodeState(ctx, "node-a").Spec.Revision }).ShouldNot(Equal(before))
 		Eventually(func() any { return networkConfig(ctx, "default").Status.Leases }).Should(HaveField("Count", BeEquivalentTo(0)))
 		Consistently(eventsOf(ctx, "default")).ShouldNot(ContainElement("Warning DriftCorrected"))
+	})
+
+	It("does not take its nodes along when it is deleted and created again with another one", func(ctx context.Context) {
+		before := running(ctx)
+		n := nodeState(ctx, "node-a")
+		n.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionFlannelHealthy, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonHealthy, LastTransitionTime: metav1.Now()}}
+		Expect(env.Client.Status().Update(ctx, n)).To(Succeed())
+		other := start()
+		Expect(env.Client.Delete(ctx, networkInEtcd("default", etcd))).To(Succeed())
+		create(ctx, networkInEtcd("default", other, at(other)))
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonNetworkChanged, "an etcd without leases, under node-a")
+		networkSays(ctx, "default", v1alpha1.ConditionStalled, v1alpha1.ReasonNetworkChanged, "NodeConfig workers")
+		Consistently(func() string { return nodeState(ctx, "node-a").Spec.Revision }).Should(Equal(before))
+		put(ctx, other, "/subnets/172.30.38.0-24", lease)
+		Eventually(func() string { return nodeState(ctx, "node-a").Spec.Revision }).WithTimeout(30 * time.Second).ShouldNot(Equal(before))
 	})
 
 	It("is written again where the etcd lost its data", func(ctx context.Context) {

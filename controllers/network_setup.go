@@ -113,15 +113,23 @@ func leaseMatters() predicate.Predicate {
 	}}
 }
 
-// networkMatters lets through what a NodeConfig's revision depends on: what a network is to be, and
-// whether flannel's etcd is told.
+// networkMatters lets through what a NodeConfig's revision depends on: what a network is to be,
+// whether flannel's etcd is told, and whether it has leases.
 func networkMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.NetworkConfig)
 		now, also := e.ObjectNew.(*v1alpha1.NetworkConfig)
 		return !ok || !also || before.Generation != now.Generation || !equality.Semantic.DeepEqual(before.Status.Published, now.Status.Published) ||
-			publishedReason(before) != publishedReason(now)
+			publishedReason(before) != publishedReason(now) || leasedIn(before) != leasedIn(now)
 	}}
+}
+
+// leasedIn tells a network whose leases were not looked at from one without any, and that from the rest.
+func leasedIn(n *v1alpha1.NetworkConfig) int32 {
+	if n.Status.Leases == nil {
+		return -1
+	}
+	return min(n.Status.Leases.Count, 1)
 }
 
 func publishedReason(n *v1alpha1.NetworkConfig) string {

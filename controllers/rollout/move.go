@@ -2,8 +2,11 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
 )
@@ -45,7 +48,59 @@ func (p Publication) refusalToMove() string {
 	if p.ClusterID != p.Last.ClusterID {
 		another += fmt.Sprintf(" (cluster %s, and %s before)", p.ClusterID, p.Last.ClusterID)
 	}
-	return fmt.Sprintf("would change subnetManager.etcd.endpoints from %s to %s, %s, under %s that it does not have: nodes keep what they have; "+
-		"first move the members of the old etcd there, or restore its snapshot there; or take the change back; or set "+
-		"allowDisruptiveChange: true to accept that %s", strings.Join(p.Last.Endpoints, ", "), p.endpoints(), another, plural(p.Before, "lease"), hidesNodes)
+	return fmt.Sprintf("would change subnetManager.etcd.endpoints from %s to %s, %s, under %s that it does not have: %s",
+		strings.Join(p.Last.Endpoints, ", "), p.endpoints(), another, plural(p.Before, "lease"), moveCure)
+}
+
+// moveCure is what to do about it.
+const moveCure = "nodes keep what they have; first move the members of the old etcd there, or restore its snapshot there; " +
+	"or take the change back; or set allowDisruptiveChange: true to accept that " + hidesNodes
+
+// NetworkMove keeps nodes that have leases from an etcd that has none: refused, or until the manager has
+// looked at what is there. Publication does not see it where the NetworkConfig is not the one that the
+// nodes have: it was deleted and created again, or another one is referred to.
+func NetworkMove(n *v1alpha1.NetworkConfig, inForce []NetworkInForce) (refused *Stall, wait string) {
+	want := endpointsOf(n.Spec)
+	if n.Spec.AllowDisruptiveChange || len(want) == 0 {
+		return nil, ""
+	}
+	nodes, from := map[string]bool{}, map[string]bool{}
+	for _, f := range inForce {
+		has := endpointsOf(f.Spec)
+		if len(has) == 0 || slices.ContainsFunc(has, func(e string) bool { return slices.Contains(want, e) }) {
+			continue
+		}
+		for _, node := range f.Leased {
+			nodes[node], from[strings.Join(has, ", ")] = true, true
+		}
+	}
+	switch p := n.Status.Published; {
+	case len(nodes) == 0:
+		return nil, ""
+	case p == nil || n.Status.Leases == nil || otherEndpoints(p, want):
+		return nil, fmt.Sprintf("NetworkConfig %s has another etcd, which was not looked at yet: see its condition Published", n.Name)
+	case n.Status.Leases.Count > 0:
+		return nil, ""
+	}
+	return &Stall{Reason: v1alpha1.ReasonNetworkChanged, Message: fmt.Sprintf(
+		"NetworkConfig %s would change subnetManager.etcd.endpoints from %s to %s, an etcd without leases, under %s: %s", n.Name,
+		strings.Join(slices.Sorted(maps.Keys(from)), " and "), strings.Join(want, ", "), list(slices.Sorted(maps.Keys(nodes))), moveCure)}, ""
+}
+
+// HasLease says that a node's flannel has one, by what its agent says.
+func HasLease(n *v1alpha1.NodeState) bool {
+	return meta.IsStatusConditionTrue(n.Status.Conditions, v1alpha1.ConditionFlannelHealthy)
+}
+
+// endpointsOf are sorted; there are none with the subnet manager Kubernetes.
+func endpointsOf(n v1alpha1.NetworkConfigSpec) []string {
+	if n.SubnetManager == nil || n.SubnetManager.Etcd == nil {
+		return nil
+	}
+	var all []string
+	for _, e := range n.SubnetManager.Etcd.Endpoints {
+		all = append(all, string(e))
+	}
+	slices.Sort(all)
+	return all
 }

@@ -14,7 +14,9 @@ import (
 // NetworkInForce is the network that some nodes are assigned.
 type NetworkInForce struct {
 	Nodes []string
-	Spec  v1alpha1.NetworkConfigSpec
+	// Leased are those of Nodes whose flannel has a lease.
+	Leased []string
+	Spec   v1alpha1.NetworkConfigSpec
 }
 
 // NetworkChange compares the network that is wanted with those in force and returns why it is
