@@ -53,7 +53,7 @@ func cutRevision(ctx context.Context, c client.Reader, fleet *fleet) (*cut, erro
 	case err != nil:
 		return nil, fmt.Errorf("get NetworkConfig %s: %w", config.Spec.NetworkRef.Name, err)
 	}
-	fleet.network = &network.Spec
+	fleet.observeNetwork(&network.Spec)
 	inForce, err := networksInForce(ctx, c, fleet)
 	if err != nil {
 		return nil, err

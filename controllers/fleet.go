@@ -95,7 +95,18 @@ func (f *fleet) observeObjects(ctx context.Context, c client.Reader) error {
 // observeObject adds a Node, or puts one that was written in place of the one that was read.
 func (f *fleet) observeObject(object *corev1.Node) {
 	f.objects[object.Name] = object
-	f.evidence[object.Name] = rollout.Evidence{Down: nodeobject.Down(object), Drain: nodeobject.DrainOf(object)}
+	f.evidence[object.Name] = rollout.Evidence{
+		Down: nodeobject.Down(object), Drain: nodeobject.DrainOf(object),
+		Outside: f.network != nil && rollout.Outside(*f.network, object),
+	}
+}
+
+// observeNetwork adds the network that the NodeConfig refers to, and judges the Nodes' shares by it.
+func (f *fleet) observeNetwork(network *v1alpha1.NetworkConfigSpec) {
+	f.network = network
+	for _, object := range f.objects {
+		f.observeObject(object)
+	}
 }
 
 // newest is the name of the revision that was cut last, or "".

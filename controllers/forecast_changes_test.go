@@ -153,6 +153,11 @@ func networkChanges() map[string]change {
 			reason: "another network is another lease", disruption: "Recreate", costs: recreated(restartsKubeProxy), event: lease(newNetworkLease),
 			do: func(s specs) { s.network.PodCIDR = "172.31.0.0/16" },
 		},
+		"podCIDR that Nodes have a share of": {
+			reason: "with a Node made anew it costs what it costs with etcd", disruption: "Recreate", costs: recreated(restartsKubeProxy), event: lease(newNetworkLease),
+			before: func(s specs) { s.network.SubnetManager = nil },
+			do:     func(s specs) { s.network.PodCIDR = "172.31.0.0/16" },
+		},
 		"subnet length": {
 			reason: "a lease of another length is another lease", disruption: "Recreate", costs: recreated(), event: lease(longerLease),
 			do: func(s specs) { s.network.PodSubnetLength = new(int32(25)) },

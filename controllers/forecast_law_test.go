@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -247,6 +248,30 @@ func TestAPlanFromAfarCostsWhatItCostsOnTheNode(t *testing.T) {
 			here, told := foretell(t, f, s), foretellFromAfar(t, f, old, s)
 			if diff := cmp.Diff(costsOf(here), costsOf(told)); diff != "" {
 				t.Errorf("-on the node +from afar:\n%s\n%s\n%s", diff, here.Plan, told.Plan)
+			}
+		})
+	}
+}
+
+// A plan on a node knows of its Node what the lease says.
+func TestAPlanOnANodeSaysThatItsNodeIsInTheWay(t *testing.T) {
+	byNodes := func(s specs) { s.network.SubnetManager = nil }
+	for name, c := range map[string]struct {
+		change
+		held bool
+	}{
+		"its podCIDR is outside":            {change{before: byNodes, do: func(s specs) { s.network.PodCIDR = "172.31.0.0/16" }}, true},
+		"its podCIDR is in the new one":     {change{before: byNodes, do: func(s specs) { s.network.PodCIDR, s.network.ServiceCIDR = "172.16.0.0/12", "10.254.0.0/16" }}, false},
+		"flannel's etcd gives another one":  {change{do: func(s specs) { s.network.PodCIDR = "172.31.0.0/16" }}, false},
+		"nothing of the network is changed": {change{before: byNodes, do: func(s specs) { s.node.Docker.MaxConcurrentDownloads = new(int32(7)) }}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _, _, s := c.steady(t)
+			c.do(s)
+			told := foretell(t, f, s)
+			const says = "the manager holds it back while spec.podCIDR of Node node-a is outside podCIDR 172.31.0.0/16"
+			if strings.HasPrefix(told.Held, says) != c.held || !c.held && told.Held != "" {
+				t.Errorf("%q", told.Held)
 			}
 		})
 	}

@@ -242,7 +242,10 @@ var _ = Describe("A NodeConfig", func() {
 		}).Should(BeTrue())
 		Expect(revisionOf(ctx, "node-a")()).To(Equal(first))
 
+		By("being told that it is meant, and then by Nodes that have a share of the old network")
 		edit(ctx, other, func(n *v1alpha1.NetworkConfig) { n.Spec.AllowDisruptiveChange = true })
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-a, node-b, node-c is outside podCIDR 172.31.0.0/16")
+		Expect(env.Client.Delete(ctx, node(ctx, "node-a"))).To(Succeed())
 		Eventually(revisionOf(ctx, "node-a")).ShouldNot(Equal(first))
 	})
 

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -73,14 +74,26 @@ func stateMattersToNode() predicate.Predicate {
 	}}
 }
 
-// nodeConfigOfNode is the NodeConfig that assigned a Node's NodeState.
-func (w wakes) nodeConfigOfNode(ctx context.Context, node client.Object) []reconcile.Request {
+// nodeConfigsOfNode are the NodeConfig that assigned a Node's NodeState, and the one that governs it now
+// and may only wait for the Node to go.
+func (w wakes) nodeConfigsOfNode(ctx context.Context, node client.Object) []reconcile.Request {
 	var state v1alpha1.NodeState
 	// Without a NodeState no NodeConfig is concerned; another failure is made up for by the next pass.
-	if err := w.client.Get(ctx, client.ObjectKey{Name: node.GetName()}, &state, client.UnsafeDisableDeepCopy); err != nil || state.Spec.Config == "" {
+	if err := w.client.Get(ctx, client.ObjectKey{Name: node.GetName()}, &state, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
-	return []reconcile.Request{request(state.Spec.Config)}
+	var requests []reconcile.Request
+	if state.Spec.Config != "" {
+		requests = append(requests, request(state.Spec.Config))
+	}
+	governor, err := governorOf(ctx, w.client, &state)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "finding a Node's NodeConfig")
+	}
+	if governor != nil && governor.Name != state.Spec.Config {
+		requests = append(requests, request(governor.Name))
+	}
+	return requests
 }
 
 func sameName(_ context.Context, o client.Object) []reconcile.Request {

@@ -119,7 +119,7 @@ func (r *NodeConfigReconciler) setPermit(ctx context.Context, fleet *fleet, node
 func (f *fleet) podCIDRTrouble(network v1alpha1.NetworkConfigSpec) *rollout.Stall {
 	var governed, all []*corev1.Node
 	for _, n := range f.governed {
-		if object := f.objects[n.Name]; object != nil && hasNode(n) {
+		if object := f.objects[n.Name]; object != nil && (hasNode(n) || f.evidence[n.Name].Outside) {
 			governed = append(governed, object)
 		}
 	}

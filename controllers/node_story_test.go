@@ -71,10 +71,10 @@ var _ = Describe("The Node of a machine", func() {
 		Expect(nodeOf(ctx, "node-a").Spec.PodCIDR).To(BeEmpty())
 	})
 
-	It("is adopted when it was there, keeps what others set, and its podCIDR is judged and not changed", func(ctx context.Context) {
+	It("is adopted when it was there, and keeps what others set, its podCIDR too", func(ctx context.Context) {
 		create(ctx, &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: "node-a", Labels: map[string]string{"theirs": "1", "example.com/rack": "old"}, Annotations: map[string]string{"theirs": "1"}},
-			Spec:       corev1.NodeSpec{PodCIDR: "10.9.0.0/24", Taints: []corev1.Taint{{Key: "theirs", Effect: corev1.TaintEffectNoSchedule}}},
+			Spec:       corev1.NodeSpec{PodCIDR: "172.30.9.0/24", Taints: []corev1.Taint{{Key: "theirs", Effect: corev1.TaintEffectNoSchedule}}},
 		})
 		startManager()
 		objects(ctx, declaring)
@@ -83,18 +83,62 @@ var _ = Describe("The Node of a machine", func() {
 		object := node(ctx, "node-a")
 		Expect(object.Labels).To(HaveKeyWithValue("theirs", "1"))
 		Expect(object.Annotations).To(HaveKeyWithValue("theirs", "1"))
-		Expect(object.Spec.PodCIDR).To(Equal("10.9.0.0/24"))
+		Expect(object.Spec.PodCIDR).To(Equal("172.30.9.0/24"))
 		Expect(object.Spec.Taints).To(ContainElements(dedicated, HaveField("Key", "theirs")))
+	})
+
+	It("keeps its machine from being given a network that its podCIDR is outside of, until it is deleted", func(ctx context.Context) {
+		object := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}, Spec: corev1.NodeSpec{PodCIDR: "10.9.0.0/24"}}
+		create(ctx, object)
+		startManager()
+		objects(ctx, declaring)
+		joined(ctx, "node-a", "node-b")
+		assigned(ctx, "node-b")
 		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-a is outside podCIDR 172.30.0.0/16")
+
+		Consistently(func() string { return nodeState(ctx, "node-a").Spec.Revision }).Should(BeEmpty())
+		Expect(node(ctx, "node-a").Labels).NotTo(HaveKey("example.com/rack"))
 
 		By("being deleted, as the message says")
 		Expect(env.Client.Delete(ctx, object)).To(Succeed())
+		assigned(ctx, "node-a")
 		Eventually(func() string {
 			object := &corev1.Node{}
 			_ = env.Client.Get(ctx, name("node-a"), object)
 			return object.Spec.PodCIDR
 		}).Should(HavePrefix("172.30."))
 		Eventually(func() []metav1.Condition { return nodeConfig(ctx, "workers").Status.Conditions }).ShouldNot(ContainElement(HaveField("Type", v1alpha1.ConditionStalled)))
+	})
+
+	It("is made anew with a share of the next network, which its machine is given then, and no other one", func(ctx context.Context) {
+		startManager()
+		objects(ctx)
+		joined(ctx, "node-a", "node-b", "node-c")
+		before := map[string]string{}
+		for _, n := range []string{"node-a", "node-b", "node-c"} {
+			nodeOf(ctx, n)
+			kubelet(ctx, n, corev1.ConditionTrue)
+			report(ctx, n, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			before[n] = nodeState(ctx, n).Spec.Revision
+		}
+		edit(ctx, network(), func(n *v1alpha1.NetworkConfig) { n.Spec.PodCIDR, n.Spec.AllowDisruptiveChange = "172.31.0.0/16", true })
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-a, node-b, node-c is outside podCIDR 172.31.0.0/16")
+
+		Expect(env.Client.Delete(ctx, node(ctx, "node-b"))).To(Succeed())
+		Eventually(func() string { return nodeState(ctx, "node-b").Spec.Revision }).ShouldNot(Equal(before["node-b"]))
+		Eventually(func() bool { return noNode(ctx, "node-b") }).Should(BeFalse())
+		Expect(node(ctx, "node-b").Spec.PodCIDR).To(HavePrefix("172.31."))
+		report(ctx, "node-b", metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-a, node-c is outside")
+		for _, n := range []string{"node-a", "node-c"} {
+			Expect(nodeState(ctx, n).Spec.Revision).To(Equal(before[n]))
+			Expect(node(ctx, n).Spec.PodCIDR).To(HavePrefix("172.30."))
+		}
+		Expect(nodeConfig(ctx, "workers").Status.Nodes.Ready).To(BeEquivalentTo(3))
+
+		By("taking the change back, which needs no Node deleted but those that had it")
+		edit(ctx, network(), func(n *v1alpha1.NetworkConfig) { n.Spec.PodCIDR = "172.30.0.0/16" })
+		says(ctx, "workers", v1alpha1.ConditionStalled, v1alpha1.ReasonPodCIDROutside, "spec.podCIDR of Node node-b is outside podCIDR 172.30.0.0/16")
 	})
 
 	It("loses what is declared no more, and nothing that others set", func(ctx context.Context) {

@@ -58,12 +58,62 @@ func (r *NodeReconciler) want(ctx context.Context, state *v1alpha1.NodeState) (*
 	case err != nil:
 		return nil, fmt.Errorf("get Node %s: %w", state.Name, err)
 	}
-	network, length, ok := rollout.SharesNodes(rev.Network)
-	if !ok {
+	if _, _, ok := rollout.SharesNodes(rev.Network); !ok {
+		return want, nil
+	}
+	next, err := r.nextNetwork(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	network, length, ok := rollout.ShareOf(rev.Network, next)
+	switch {
+	case !ok && want.node == nil:
+		// It is about to be given the next revision: a Node with a share of this one's network would be
+		// in the way, and one without would have pods while flanneld has no lease.
+		return nil, nil
+	case !ok:
 		return want, nil
 	}
 	want.network = network
 	return want, r.share(ctx, state.Name, length, want)
+}
+
+// nextNetwork is that of the NodeConfig which governs the node now; nil without one.
+func (r *NodeReconciler) nextNetwork(ctx context.Context, state *v1alpha1.NodeState) (*v1alpha1.NetworkConfigSpec, error) {
+	governor, err := governorOf(ctx, r.client, state)
+	if governor == nil {
+		return nil, err
+	}
+	var network v1alpha1.NetworkConfig
+	name := governor.Spec.NetworkRef.Name
+	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, &network); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("get NetworkConfig %s: %w", name, err)
+	}
+	return &network.Spec, nil
+}
+
+// governorOf is the NodeConfig that governs one node, or nil. It is the cache's.
+func governorOf(ctx context.Context, c client.Reader, state *v1alpha1.NodeState) (*v1alpha1.NodeConfig, error) {
+	var configs v1alpha1.NodeConfigList
+	if err := c.List(ctx, &configs, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list NodeConfigs: %w", err)
+	}
+	var live []*v1alpha1.NodeConfig
+	for i := range configs.Items {
+		if configs.Items[i].DeletionTimestamp.IsZero() {
+			live = append(live, &configs.Items[i])
+		}
+	}
+	name := rollout.Select(live, []*v1alpha1.NodeState{state}).Governor[state.Name]
+	for _, config := range live {
+		if config.Name == name {
+			return config, nil
+		}
+	}
+	return nil, nil
 }
 
 // share keeps the share that a Node has, be it what it may, and chooses one for a Node without.

@@ -116,7 +116,7 @@ func setupNodeConfig(mgr ctrl.Manager, r *NodeConfigReconciler) error {
 		Watches(&v1alpha1.NodeConfig{}, handler.EnqueueRequestsFromMapFunc(w.allNodeConfigs), specChanged).
 		Watches(&v1alpha1.NetworkConfig{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNetwork), builder.WithPredicates(networkMatters())).
 		Watches(&v1alpha1.NodeState{}, w.nodeChanges()).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigOfNode), builder.WithPredicates(nodeMatters())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&appsv1.ControllerRevision{}, handler.EnqueueRequestsFromMapFunc(nodeConfigOfRevision)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.nodeConfigsOfSecret)).
 		Complete(r)

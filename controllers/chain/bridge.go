@@ -25,6 +25,8 @@ type Bridge struct {
 	// Moves says why flannel has to give another lease once it reads its network anew, or why no first
 	// lease can be what the bridge has; empty when it can stay.
 	Moves string
+	// Outside is true if the lease is no part of the wanted network.
+	Outside bool
 }
 
 var errNoLease = errors.New("flannel has written no lease")
@@ -37,7 +39,7 @@ func LookAt(name string, want *state.Bridge, seen state.Host) Bridge {
 		b.Moves = strays(want, seen.Links[name])
 		return b
 	}
-	b.Moves = moves(want, b.Lease)
+	b.Moves, b.Outside = moves(want, b.Lease), outside(want, b.Lease)
 	options, present := seen.Files[want.Options]
 	b.Stale = !present || string(options.Content) != string(b.Lease.EnvFile())
 	if giver := seen.Units[want.Giver]; giver.Activity != state.Active {
@@ -66,6 +68,12 @@ func lease(want *state.Bridge, seen state.Host) (dockeropts.Lease, error) {
 		return dockeropts.Lease{}, errNoLease
 	}
 	return dockeropts.Parse(file.Content)
+}
+
+func outside(want *state.Bridge, lease dockeropts.Lease) bool {
+	network, err := netip.ParsePrefix(want.Network)
+	subnet := lease.Bridge.Masked()
+	return err == nil && (subnet.Bits() < network.Bits() || !network.Contains(subnet.Addr()))
 }
 
 // moves compares a lease with the network that is wanted, as flannel does with a lease that it had
@@ -124,6 +132,10 @@ func addresses(link state.Link) string {
 
 // Anew is true when the bridge has to be made anew and the lease for it counts.
 func (b Bridge) Anew() bool { return b.LeaseErr == nil && b.Fault != "" && b.Old == "" }
+
+// KeptByNode is true if the lease is outside the wanted network and is the Node's podCIDR, which nobody
+// can change: with that Node flanneld does not start.
+func (b Bridge) KeptByNode(want *state.Bridge) bool { return b.Outside && want.Length == 0 }
 
 // After is what the bridge becomes, for a plan.
 func (b Bridge) After() string { return fmt.Sprintf("%s, MTU %d", b.Lease.Bridge, b.Lease.MTU) }

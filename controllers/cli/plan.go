@@ -64,7 +64,7 @@ manager's permit or for flannel. Where that cannot be told it says what is missi
 			if err != nil {
 				return err
 			}
-			view := planView{node.name, node.revision, bodyOf(told)}
+			view := planViewOf(node, told)
 			if output != outputText {
 				return encode(cmd.OutOrStdout(), output, view)
 			}

@@ -9,6 +9,7 @@ import (
 	"seedbed.dev/seedbed/controllers/render"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/revision"
+	"seedbed.dev/seedbed/controllers/rollout"
 	"seedbed.dev/seedbed/controllers/state"
 )
 
@@ -71,9 +72,10 @@ func input(node *v1alpha1.NodeState, rev revision.Revision, secrets resolve.Secr
 	}
 }
 
-// subnet is the node's share of the pod network, as far as its Node says it.
+// subnet is the node's share of the pod network, as far as its Node says it: one that was made anew has
+// that of the next network already.
 func (p *fleetPlanner) subnet(node string, rev revision.Revision) netip.Prefix {
-	if object := p.objects[node]; object != nil && !usesEtcd(rev) {
+	if object := p.objects[node]; object != nil && !usesEtcd(rev) && !rollout.Outside(rev.Network, object) {
 		subnet, _ := netip.ParsePrefix(object.Spec.PodCIDR) // without one it is not known
 		return subnet
 	}

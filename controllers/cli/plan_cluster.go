@@ -83,7 +83,7 @@ func (in *offlineInput) chosen(nodes []v1alpha1.NodeState) ([]v1alpha1.NodeState
 func newFleetPlanner(f fleet, files schema.Objects) *fleetPlanner {
 	p := &fleetPlanner{
 		networks: map[string]v1alpha1.NetworkConfig{}, revisions: map[string]storedRevision{},
-		secrets: map[string]*corev1.Secret{}, unreadable: map[string]bool{}, refused: map[string][]string{},
+		secrets: map[string]*corev1.Secret{}, unreadable: map[string]bool{}, verdicts: map[string]verdict{},
 	}
 	p.configs = slices.DeleteFunc(f.NodeConfigs, func(c v1alpha1.NodeConfig) bool {
 		return slices.ContainsFunc(files.NodeConfigs, func(o v1alpha1.NodeConfig) bool { return o.Name == c.Name })

@@ -31,8 +31,8 @@ type fleetPlanner struct {
 	secrets    map[string]*corev1.Secret
 	unreadable map[string]bool
 	given      secretContents
-	// refused is what was said of NodeConfigs, by name.
-	refused map[string][]string
+	// verdicts are on NodeConfigs, by name.
+	verdicts map[string]verdict
 }
 
 // wanted is what a node is to be.
@@ -124,7 +124,7 @@ func evicting(t corev1.Taint) string {
 
 // notes are what else a user has to know.
 func (p *fleetPlanner) notes(node *v1alpha1.NodeState, w wanted) []string {
-	notes := slices.Clone(p.refusals(w))
+	notes := p.said(node, w)
 	if old, ok := p.revisions[node.Status.Revision]; ok && old.trouble == "" && old.Network.PodCIDR != w.revision.Network.PodCIDR && usesEtcd(old.Revision) {
 		notes = append(notes, "flannel's etcd is not asked for the node's subnet: this takes it for one that the change moves, if there is one")
 	}

@@ -297,3 +297,37 @@ func TestASecretThatIsNotThereIsNotOneThatCannotBeRead(t *testing.T) {
 func secretWith(name, key string, content []byte) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: name}, Data: map[string][]byte{key: content}}
 }
+
+// byNodes has the Kubernetes subnet manager give out the network.
+func byNodes(_ *v1alpha1.NodeConfig, n *v1alpha1.NetworkConfig) { n.Spec.SubnetManager = nil }
+
+func (c *fleetCase) share(node, podCIDR string) {
+	c.stored["Node "+node] = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}, Spec: corev1.NodeSpec{PodCIDR: podCIDR}}
+}
+
+func TestAPodCIDRThatANodeCannotHaveIsSaidToHoldTheNodeBack(t *testing.T) {
+	fleet := guideFleet(t, byNodes)
+	fleet.share("node-a", "172.30.7.0/24")
+	fleet.another("node-b")
+	fleet.share("node-b", "172.31.7.0/24") // made anew already
+	fleet.another("node-c")                // deleted
+	fleet.network.Spec.PodCIDR, fleet.network.Spec.AllowDisruptiveChange = "172.31.0.0/16", true
+	const held = "the manager holds it back: spec.podCIDR of Node node-a is outside podCIDR 172.31.0.0/16"
+	for name, plan := range fleet.plans(t) {
+		if got := strings.Contains(plan.noted(), held); got != (name == "node-a") || strings.Contains(plan.noted(), "refuse") {
+			t.Errorf("%s: %s", name, plan.noted())
+		}
+		if got := plan.String(); !strings.Contains(got, "for which the Node has to be made anew with a spec.podCIDR in 172.31.0.0/16") {
+			t.Errorf("%s: the plan does not say what the next lease takes: %s", name, got)
+		}
+	}
+}
+
+func TestAPodCIDRThatHasTheNodesShareHoldsNothingBack(t *testing.T) {
+	fleet := guideFleet(t, byNodes)
+	fleet.share("node-a", "172.30.7.0/24")
+	fleet.network.Spec.PodCIDR, fleet.network.Spec.AllowDisruptiveChange = "172.16.0.0/12", true
+	if got := fleet.plans(t)["node-a"]; strings.Contains(got.noted(), "holds it back") || strings.Contains(got.String(), "docker0") {
+		t.Errorf("%s\n%s", got.Plan, got.noted())
+	}
+}

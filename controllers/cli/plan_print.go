@@ -47,11 +47,28 @@ type planView struct {
 	Node     string `json:"node"`
 	Revision string `json:"revision"`
 	planBody
+	// Notes are what else is to be known.
+	Notes []string `json:"notes,omitempty"`
+}
+
+func planViewOf(node offlineNode, told forecast.Forecast) planView {
+	view := planView{Node: node.name, Revision: node.revision, planBody: bodyOf(told)}
+	if told.Held != "" {
+		view.Notes = []string{told.Held}
+	}
+	return view
 }
 
 func (v planView) print(w io.Writer) {
 	say(w, "Node %s, revision %s\n", v.Node, v.Revision)
 	v.planBody.print(w)
+	printNotes(w, v.Notes)
+}
+
+func printNotes(w io.Writer, notes []string) {
+	for _, note := range notes {
+		say(w, "Note: %s\n", printable(note))
+	}
 }
 
 // nodePlan is that of the nodes of a cluster that have the same.
@@ -87,9 +104,7 @@ func (v nodePlan) print(w io.Writer) {
 	for _, change := range v.NodeObject {
 		say(w, "Node object: %s\n", change)
 	}
-	for _, note := range v.Notes {
-		say(w, "Note: %s\n", printable(note))
-	}
+	printNotes(w, v.Notes)
 }
 
 // together puts nodes with the same plan together, those first that it costs most.

@@ -5,24 +5,53 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"seedbed.dev/seedbed/api/v1alpha1"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/revision"
 	"seedbed.dev/seedbed/controllers/rollout"
 )
 
-// refusals are why the manager gives the wanted revision to no node of its NodeConfig.
-func (p *fleetPlanner) refusals(w wanted) []string {
-	notes, said := p.refused[w.config.Name]
-	if said {
-		return notes
+// verdict is what the manager says of a NodeConfig.
+type verdict struct {
+	// refused is why it gives the wanted revision to no node.
+	refused []string
+	// held is why it does not give it to those nodes yet whose share of the network is outside it.
+	held string
+}
+
+// verdictOn is made once for each NodeConfig.
+func (p *fleetPlanner) verdictOn(w wanted) verdict {
+	v, known := p.verdicts[w.config.Name]
+	if known {
+		return v
 	}
 	for _, why := range []string{p.networkRefused(w), p.secretsRefused(w)} {
 		if why != "" {
-			notes = append(notes, "the manager will refuse it: "+why)
+			v.refused = append(v.refused, "the manager will refuse it: "+why)
 		}
 	}
-	p.refused[w.config.Name] = notes
+	var outside []*corev1.Node
+	for _, n := range p.nodes {
+		if object := p.objects[n.Name]; object != nil && p.selection.Governor[n.Name] == w.config.Name && rollout.Outside(w.network.Spec, object) {
+			outside = append(outside, object)
+		}
+	}
+	if trouble := rollout.PodCIDRTrouble(w.network.Spec, outside, nil); trouble != nil {
+		v.held = "the manager holds it back: " + trouble.Message
+	}
+	p.verdicts[w.config.Name] = v
+	return v
+}
+
+// said is what of it concerns one node.
+func (p *fleetPlanner) said(node *v1alpha1.NodeState, w wanted) []string {
+	v := p.verdictOn(w)
+	notes := slices.Clone(v.refused)
+	if object := p.objects[node.Name]; object != nil && node.Spec.Revision != w.name && rollout.Outside(w.network.Spec, object) {
+		notes = append(notes, v.held)
+	}
 	return notes
 }
 

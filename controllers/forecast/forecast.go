@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"seedbed.dev/seedbed/controllers/chain"
 	"seedbed.dev/seedbed/controllers/plan"
 	"seedbed.dev/seedbed/controllers/render"
 	"seedbed.dev/seedbed/controllers/resolve"
@@ -27,6 +28,9 @@ type Forecast struct {
 	Plan plan.Plan
 	// Missing is why the rest is known only once what Plan installs is there; empty when Plan is all.
 	Missing resolve.Errors
+	// Held is why the manager will not assign this while the Node is the one it is; empty when nothing on
+	// the host says so.
+	Held string
 	// Assumed is what the plan takes programs to be that are not there yet, such as "kubelet v1.38.0".
 	Assumed []string
 }
@@ -70,5 +74,21 @@ func (in Input) of(node resolve.Input) (Forecast, error) {
 	if p.Asks != nil {
 		p = plan.NewPermitted(desired, observed, in.Ledger, p.Asks.Plan)
 	}
-	return Forecast{Desired: desired, Plan: p, Missing: resolved.Missing}, nil
+	return Forecast{Desired: desired, Plan: p, Missing: resolved.Missing, Held: held(node.NodeName, desired, observed)}, nil
+}
+
+// held looks at the lease, which is the Node's podCIDR where that is flannel's subnet manager. Only the API
+// knows whether it still is.
+func held(node string, desired, observed state.Host) string {
+	for _, name := range state.SortedKeys(desired.Links) {
+		want := desired.Links[name].Bridge
+		if want == nil {
+			continue
+		}
+		if is := chain.LookAt(name, want, observed); is.KeptByNode(want) {
+			return fmt.Sprintf("the manager holds it back while spec.podCIDR of Node %s is outside podCIDR %s, as the node's lease %s is: "+
+				"the API lets nobody change it; drain and delete the Node, and it is made anew with a share of the network", node, want.Network, is.Lease.Bridge.Masked())
+		}
+	}
+	return ""
 }

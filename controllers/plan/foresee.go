@@ -21,7 +21,7 @@ func (b *builder) foresee(name string, want *state.Bridge) {
 	}
 	s := Step{
 		Action: Delete, Target: linkRef(name), Before: "as it is", After: "flannel's next lease", Disruption: state.Recreate,
-		Reason: why, Blocked: fmt.Sprintf("it follows when %s has its next lease: %s", want.Giver, why), Waits: true, Unowned: true,
+		Reason: why, Blocked: fmt.Sprintf("it follows when %s has its next lease%s: %s", want.Giver, givenBy(want, is), why), Waits: true, Unowned: true,
 		Also: b.toStop(want),
 	}
 	for _, also := range s.Also {
@@ -33,6 +33,14 @@ func (b *builder) foresee(name string, want *state.Bridge) {
 		}
 	}
 	b.add(s)
+}
+
+// givenBy says what the next lease takes beside a flanneld that starts.
+func givenBy(want *state.Bridge, is chain.Bridge) string {
+	if !is.KeptByNode(want) {
+		return ""
+	}
+	return ", for which the Node has to be made anew with a spec.podCIDR in " + want.Network
 }
 
 // moves is why the bridge will not be as flannel's lease has it after this plan, as far as can be told.

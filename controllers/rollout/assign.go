@@ -34,6 +34,10 @@ type Assignment struct {
 // nothing to lose (Unassigned, Offline) takes no slot; a node that is unavailable already is moved
 // first and takes no further slot, so that fixing a bad object heals the nodes it broke. What
 // remains of the slots goes to available nodes by name. Paused means that nobody is given anything.
+//
+// A node whose share is outside the network is given nothing, whatever its standing: with the network it
+// would lose its flanneld for good. It keeps what it has, and others do not wait for it, unless it is
+// down, which takes a slot as with any node.
 func Assign(in Input) Assignment {
 	var free, healthy []*v1alpha1.NodeState
 	slotted, unavailable := 0, 0
@@ -46,7 +50,7 @@ func Assign(in Input) Assignment {
 			slotted++
 		}
 		switch {
-		case Same(n.Spec, in.Target):
+		case Same(n.Spec, in.Target), in.Evidence[n.Name].Outside:
 		case standing == Available:
 			healthy = append(healthy, n)
 		default:

@@ -15,6 +15,8 @@ type Evidence struct {
 	Down string
 	// Drain is nil while the manager does not drain the node and has not tried to lately.
 	Drain *nodeobject.Drain
+	// Outside is true where the Node's share of the pod network is no part of the network that is wanted.
+	Outside bool
 }
 
 // standing is StandingOf, corrected by the evidence: a node is available only while its kubelet is

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,6 +77,15 @@ func TestStatusSaysWhatTheClusterKnows(t *testing.T) {
 			"False DrainBlocked: 0 of 1 node ready; waiting for a drain node-a; drain blocked node-a (pod a/b)",
 		},
 		{
+			"nodes that keep what they have are not waited for",
+			View{
+				Nodes:    []*v1alpha1.NodeState{healthy("node-a", oldSpec), healthy("node-b", oldSpec), node("node-c", assignedTo(newSpec))},
+				Evidence: map[string]Evidence{"node-a": {Outside: true}}, PodCIDR: &Stall{v1alpha1.ReasonPodCIDROutside, "node-a is outside"},
+			},
+			v1alpha1.NodeCounts{Matched: 3, Prepared: 2, Ready: 2, Unavailable: 1},
+			"False PodCIDROutside: 2 of 3 nodes ready; node-a is outside; updating node-c; waiting node-b",
+		},
+		{
 			"a pod network without room",
 			View{Nodes: []*v1alpha1.NodeState{healthy("node-a", newSpec)}, PodCIDR: &Stall{v1alpha1.ReasonPodCIDRExhausted, "none left"}},
 			v1alpha1.NodeCounts{Matched: 1, Updated: 1, Prepared: 1, Ready: 1},
@@ -93,7 +103,7 @@ func TestStatusSaysWhatTheClusterKnows(t *testing.T) {
 			if diff := cmp.Diff(tt.ready, conditions[v1alpha1.ConditionReady]); diff != "" {
 				t.Errorf("Ready (-want +got):\n%s", diff)
 			}
-			if tt.view.PodCIDR != nil && !strings.HasPrefix(conditions[v1alpha1.ConditionStalled], "True PodCIDRExhausted") {
+			if tt.view.PodCIDR != nil && !strings.HasPrefix(conditions[v1alpha1.ConditionStalled], "True "+tt.view.PodCIDR.Reason) {
 				t.Errorf("%v", conditions)
 			}
 		})
@@ -158,5 +168,60 @@ func TestPodCIDRTrouble(t *testing.T) {
 	}
 	if n, length, ok := SharesNodes(v1alpha1.NetworkConfigSpec{PodCIDR: "172.30.0.0/16"}); n != netip.MustParsePrefix("172.30.0.0/16") || length != 24 || !ok {
 		t.Errorf("the defaults: %s /%d %t", n, length, ok)
+	}
+}
+
+func TestANodeOutsideTheNetworkIsGivenNothingAndHoldsNobodyUp(t *testing.T) {
+	outside := map[string]Evidence{"a": {Outside: true}}
+	down := map[string]Evidence{"a": {Outside: true, Down: "NodeStatusUnknown"}}
+	for _, tt := range []struct {
+		reason       string
+		a            *v1alpha1.NodeState
+		evidence     map[string]Evidence
+		now, waiting []string
+	}{
+		{"a healthy one takes no slot", healthy("a", oldSpec), outside, []string{"b"}, []string{"c"}},
+		{"nor one that has nothing to lose", node("a"), outside, []string{"b"}, []string{"c"}},
+		{"one that is down takes one, as any does", healthy("a", oldSpec), down, nil, []string{"b", "c"}},
+		{"and is not mended by it", node("a", assignedTo(oldSpec), acknowledging, notReady), outside, nil, []string{"b", "c"}},
+		{"one that has the target is a node as others", node("a", assignedTo(newSpec)), outside, nil, []string{"b", "c"}},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			got := Assign(Input{Nodes: []*v1alpha1.NodeState{tt.a, healthy("b", oldSpec), healthy("c", oldSpec)}, Evidence: tt.evidence, Target: newSpec})
+			if diff := cmp.Diff(tt.now, names(got.Now)) + cmp.Diff(tt.waiting, got.Waiting); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestShareOfTheNetworkThatAnotherOneFollows(t *testing.T) {
+	etcd := v1alpha1.SubnetManagerEtcd
+	next := func(podCIDR string, length int32, change ...func(*v1alpha1.NetworkConfigSpec)) *v1alpha1.NetworkConfigSpec {
+		n := &v1alpha1.NetworkConfigSpec{PodCIDR: podCIDR, PodSubnetLength: &length, AllowDisruptiveChange: true}
+		for _, c := range change {
+			c(n)
+		}
+		return n
+	}
+	for _, tt := range []struct {
+		reason string
+		next   *v1alpha1.NetworkConfigSpec
+		want   string
+	}{
+		{"nothing governs the node", nil, "172.30.0.0/16 24 true"},
+		{"the same", next("172.30.0.0/16", 24), "172.30.0.0/16 24 true"},
+		{"a wider one has what this one has", next("172.16.0.0/12", 25), "172.30.0.0/16 24 true"},
+		{"of a narrower one the share is good in both", next("172.30.128.0/17", 25), "172.30.128.0/17 25 true"},
+		{"in none that have nothing in common", next("172.31.0.0/16", 24), "invalid Prefix 0 false"},
+		{"one that will be refused does not count", next("172.31.0.0/16", 24, func(n *v1alpha1.NetworkConfigSpec) { n.AllowDisruptiveChange = false }), "172.30.0.0/16 24 true"},
+		{"in the next flannel's etcd gives them", next("172.31.0.0/16", 24, func(n *v1alpha1.NetworkConfigSpec) {
+			n.SubnetManager = &v1alpha1.SubnetManager{Type: &etcd}
+		}), "172.30.0.0/16 24 true"},
+	} {
+		network, length, ok := ShareOf(v1alpha1.NetworkConfigSpec{PodCIDR: "172.30.0.0/16"}, tt.next)
+		if got := fmt.Sprint(network, length, ok); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.reason, got, tt.want)
+		}
 	}
 }

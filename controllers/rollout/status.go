@@ -83,7 +83,7 @@ func (v View) verdict(t tally) (reason, message string) {
 	case len(v.Conflicts) > 0:
 		return v1alpha1.ReasonPriorityConflict, t.summary("ready", t.counts.Ready, v.conflict())
 	case v.PodCIDR != nil:
-		return v.PodCIDR.Reason, t.summary("ready", t.counts.Ready, v.PodCIDR.Message)
+		return v.PodCIDR.Reason, t.summary("ready", t.counts.Ready, v.details(t)...)
 	case len(v.Nodes) == 0:
 		return v1alpha1.ReasonNoNodes, strings.Join(append([]string{"no NodeState matches nodeSelector"}, v.left()...), "; ")
 	}
@@ -157,6 +157,9 @@ func (v View) conflict() string {
 // progress says who is on the way.
 func (v View) progress(t tally) []string {
 	var parts []string
+	if v.PodCIDR != nil {
+		parts = append(parts, v.PodCIDR.Message)
+	}
 	if len(t.failed) > 0 {
 		parts = append(parts, t.failure())
 	}

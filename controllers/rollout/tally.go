@@ -47,6 +47,7 @@ func (v View) tally() tally {
 		case t.addFailed(n):
 		case t.addDrain(n, e):
 		case t.addSilent(n, e, standing):
+		case !assigned && e.Outside: // what is said of the podCIDR names it
 		case !assigned:
 			t.waiting = append(t.waiting, n.Name)
 		case !updated:
