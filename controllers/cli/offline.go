@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func (in *offlineInput) addFlags(c *cobra.Command) {
 	f.StringArrayVarP(&in.files, "filename", "f", nil, "file or folder with NodeConfig and NetworkConfig objects; - is standard input (repeatable)")
 	f.StringVar(&in.facts, "facts", "", "facts file of the node: the fields of NodeState.status.facts")
 	f.StringArrayVar(&in.secrets, "secrets", nil, "file or folder with further Secrets; the content of those that no file has is a placeholder (repeatable)")
-	f.StringVar(&in.nodeName, "node-name", "", "name of the node (default: the hostname in the facts)")
+	f.StringVar(&in.nodeName, "node-name", "", "name of the node (default: the one that this machine joined by, else the hostname in the facts)")
 	f.StringVar(&in.labels, "labels", "", "labels of the node, key=value,…; they choose among several NodeConfigs")
 	f.StringVar(&in.config, "config", "", "name of the NodeConfig to use, whatever its selector says")
 }
@@ -68,6 +69,8 @@ type hostKnowledge struct {
 	// secrets are contents that count where the files have none; what is not known either is a
 	// placeholder.
 	secrets secretContents
+	// node is the name of the node that the host is, or "" where only its facts say one.
+	node string
 	// kubeletCertified is true where the kubelet needs no bootstrap token any more.
 	kubeletCertified bool
 }
@@ -101,12 +104,12 @@ func (in *offlineInput) read(stdin io.Reader, known hostKnowledge) (offlineNode,
 	if err != nil {
 		return offlineNode{}, err
 	}
-	n := offlineNode{name: in.nodeName}
-	if n.name == "" {
-		n.name = strings.ToLower(known.facts.Hostname)
-	}
-	if n.name == "" {
+	n := offlineNode{name: cmp.Or(in.nodeName, known.node, strings.ToLower(known.facts.Hostname))}
+	switch {
+	case n.name == "":
 		return offlineNode{}, errors.New("the facts have no hostname: add one, or give --node-name")
+	case known.node != "" && n.name != known.node:
+		return offlineNode{}, fmt.Errorf("--node-name %s: this host is node %s: remove --node-name, or plan %s there or with --kubeconfig", n.name, known.node, n.name)
 	}
 	var rev revision.Revision
 	if rev, n.config, err = in.revision(objects, n.name); err != nil {

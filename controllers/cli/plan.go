@@ -15,6 +15,7 @@ import (
 	"seedbed.dev/seedbed/controllers/forecast"
 	"seedbed.dev/seedbed/controllers/host"
 	"seedbed.dev/seedbed/controllers/host/linux"
+	"seedbed.dev/seedbed/controllers/join"
 	"seedbed.dev/seedbed/controllers/resolve"
 	"seedbed.dev/seedbed/controllers/state"
 )
@@ -162,6 +163,9 @@ func look(ctx context.Context, h host.Host) (hostKnowledge, state.Ledger, error)
 		return known, state.Ledger{}, err
 	}
 	if _, known.kubeletCertified, err = h.Files.Read(resolve.PathKubeletClient); err != nil {
+		return known, state.Ledger{}, err
+	}
+	if known.node, err = join.NodeOf(h); err != nil {
 		return known, state.Ledger{}, err
 	}
 	ledger, err := apply.Peek(h.Store)
