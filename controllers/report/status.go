@@ -3,6 +3,7 @@ package report
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"seedbed.dev/seedbed/api/v1alpha1"
@@ -84,12 +85,11 @@ func applyStatus(before v1alpha1.NodeStateStatus, p *Pass) *v1alpha1.ApplyStatus
 	}
 }
 
-// Disruption is the most that the way to the pass's revision has cost. It may take several passes: for a
-// permit, for a certificate, for a lease.
+// Disruption is the most that the way to the pass's revision and Secrets has cost. It may take several
+// passes: for a permit, for a certificate, for a lease.
 func Disruption(before v1alpha1.NodeStateStatus, p *Pass) state.Disruption {
 	cost, last := p.Results.Disruption(), before.Apply
-	there := before.Revision == p.Revision && slices.Equal(before.Secrets, p.Secrets)
-	if last == nil || there || p.Enforced != p.Revision || last.Revision != p.Revision {
+	if last == nil || p.Enforced != p.Revision || last.Revision != p.Revision || !goesOn(before, p) {
 		return cost
 	}
 	earlier, err := state.ParseDisruption(string(last.Disruption))
@@ -97,6 +97,18 @@ func Disruption(before v1alpha1.NodeStateStatus, p *Pass) state.Disruption {
 		return cost // of a newer release
 	}
 	return max(cost, earlier)
+}
+
+// goesOn is true if the last pass with steps was on the same way. To other Secrets of one revision it was
+// when it left the node unprepared; while the node was prepared, or has become unprepared since, it was on
+// the way before.
+func goesOn(before v1alpha1.NodeStateStatus, p *Pass) bool {
+	if before.Revision != p.Revision {
+		return true
+	}
+	prepared := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionPrepared)
+	return !slices.Equal(before.Secrets, p.Secrets) && prepared != nil && prepared.Status == metav1.ConditionFalse &&
+		!before.Apply.Finished.Before(&prepared.LastTransitionTime)
 }
 
 func count(n int) int32 { return int32(min(n, 1<<30)) } //nolint:gosec // bounded

@@ -264,6 +264,40 @@ func TestApplyAndDriftAreCounted(t *testing.T) {
 	}
 }
 
+func TestDisruptionOfARotatedSecretIsThatOfTheRotation(t *testing.T) {
+	at := start
+	pass := func(version string, d state.Disruption, waits bool) *report.Pass {
+		p := good()
+		p.Secrets = []v1alpha1.PinnedSecret{{Name: "ca", ResourceVersion: version}}
+		if d != state.None {
+			p.Results = apply.Results{{Step: plan.Step{Disruption: d}, Outcome: apply.Done, Tried: true}}
+		}
+		if waits {
+			p.Remaining.Steps = []plan.Step{{Action: plan.Restart, Target: state.Ref{Kind: state.KindUnit, Name: "x.service"}, Blocked: "it waits", Waits: true}}
+		}
+		at = at.Add(time.Minute)
+		p.Started, p.Finished = at, at.Add(time.Second)
+		return &p
+	}
+	reported := func(s v1alpha1.NodeStateStatus, p *report.Pass, want string) v1alpha1.NodeStateStatus {
+		t.Helper()
+		s = report.Status(s, p)
+		if got := string(s.Apply.Disruption); got != want {
+			t.Errorf("%v: %s, want %s", p.Secrets, got, want)
+		}
+		return s
+	}
+	s := reported(v1alpha1.NodeStateStatus{}, pass("1", state.Recreate, false), "Recreate")
+	s = reported(s, pass("2", state.Reload, false), "Reload")
+	s = reported(s, pass("3", state.Restart, true), "Restart")
+	s = reported(s, pass("3", state.Reload, true), "Restart") // of the same way
+	s = reported(s, pass("3", state.None, false), "Restart")
+	stalled := pass("4", state.None, false)
+	stalled.Stall = &report.Stall{Reason: v1alpha1.ReasonSecretNotFound, Message: "no such key"}
+	s = report.Status(s, stalled)
+	reported(s, pass("5", state.Reload, false), "Reload")
+}
+
 func TestDisruptionIsThatOfTheWholeWayToARevision(t *testing.T) {
 	cost := func(d state.Disruption) report.Pass {
 		p := good()
