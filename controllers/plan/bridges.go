@@ -75,7 +75,7 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 		Action: Delete, Target: linkRef(name), Before: "as it is", After: is.After(), Disruption: state.Recreate,
 		Reason: fmt.Sprintf("%s (%s)", is.Fault, is.Rule), Unowned: true,
 	}
-	r := b.recreation(name, want, hashOf(link))
+	r := b.recreation(name, want, b.planOf(name, want, link))
 	if !b.settled(want.Giver) || maker.Activity == state.Activating {
 		b.ask(want, r, link.Reason)
 		return false

@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	flanneld   = "flanneld.service"
-	dockerOpts = "seedbed-docker-opts.service"
-	subnetEnv  = "/run/flannel/subnet.env"
-	optionsEnv = "/run/seedbed/docker-opts.env"
-	newLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.60.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
-	toNewLease = "bcb30b9712eb1667dd1cf8334d1c15c5" // the plan's hash
-	oldLease   = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.38.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+	flanneld    = "flanneld.service"
+	dockerOpts  = "seedbed-docker-opts.service"
+	subnetEnv   = "/run/flannel/subnet.env"
+	optionsEnv  = "/run/seedbed/docker-opts.env"
+	newLease    = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.60.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+	toNextLease = "c9c207216590116172c2ab7dd32d6980" // of 172.30.0.0/18
+	toNewLease  = "bcb30b9712eb1667dd1cf8334d1c15c5" // the plan's hash
+	oldLease    = "FLANNEL_NETWORK=172.30.0.0/16\nFLANNEL_SUBNET=172.30.38.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
 )
 
 var (
@@ -81,10 +82,27 @@ func TestPlanOfABridge(t *testing.T) {
 			withPods(o)
 			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
 		}},
-		{"bridge-next-permitted", "with the permit flanneld takes its next lease, and docker0 follows with a permit of its own", permit, func(d, o *state.Host, _ *state.Ledger) {
+		{"bridge-next-permitted", "with the permit flanneld takes its next lease, and docker0 follows with the same", permit, func(d, o *state.Host, _ *state.Ledger) {
 			reads(d, flanneld)
 			withPods(o)
 			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+		}},
+		{"bridge-next-taken", "what flanneld took its lease with a permit for goes on without another", "", func(d, o *state.Host, l *state.Ledger) {
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.30.0.0/18"
+			o.Files[subnetEnv] = seen(newLease)
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNextLease, Permitted: true}
+		}},
+		{"bridge-next-kept", "it is over if the lease stayed after all", "", func(d, o *state.Host, l *state.Ledger) {
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.30.0.0/18"
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: toNextLease, Permitted: true}
+		}},
+		{"bridge-next-cut-off", "an agent that was killed before flanneld's restart goes on with it", "", func(d, o *state.Host, l *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "4a70cf5b3d63a307b58cdec2f5dc0b2e", Permitted: true}
 		}},
 		{"bridge-next-kubelet", "what runs on the node goes on while it is drained: a kubelet that does not run is started", "", func(d, o *state.Host, _ *state.Ledger) {
 			reads(d, flanneld)

@@ -24,15 +24,34 @@ func (b *builder) drainsFirst(unit string, s *Step) bool {
 		if why == "" {
 			continue
 		}
-		next := Step{Action: Delete, Target: linkRef(name), After: fmt.Sprintf("next lease of %s, length %d, MTU %d", want.Network, want.Length, want.MTU)}
-		r := b.recreation(name, want, hashOf(next))
+		r := b.recreation(name, want, nextLease(name, want))
 		b.ask(want, r, why)
-		if b.plan.Asks != nil && !r.Permitted && s.Blocked == "" {
+		switch {
+		case b.plan.Asks == nil || s.Blocked != "":
+		case r.Permitted:
+			r.Containers = b.left() // it stops none yet
+			b.plan.Recreation = r
+		default:
 			s.Blocked, s.Waits = fmt.Sprintf("it waits for the manager's permit %s: with another lease the containers on %s are cut off until it is made anew", r.Plan, name), true
 			return true
 		}
 	}
 	return false
+}
+
+// nextLease names what a permit for flanneld's restart is for: the lease that it takes then is not known,
+// and docker0 is made anew for that with the same permit. Paused or without the API, half of it is worse
+// than all of it.
+func nextLease(name string, want *state.Bridge) string {
+	return hashOf(Step{Action: Delete, Target: linkRef(name), After: fmt.Sprintf("next lease of %s, length %d, MTU %d", want.Network, want.Length, want.MTU)})
+}
+
+// planOf names the recreation of a bridge: by the permit that flanneld took its lease with, or by the lease.
+func (b *builder) planOf(name string, want *state.Bridge, link Step) string {
+	if last := b.ledger.Recreated; last.UnderWay() && last.Plan == nextLease(name, want) {
+		return last.Plan
+	}
+	return hashOf(link)
 }
 
 // cutsOff is why the next lease will not be the one that a bridge fits now; empty where it fits none.

@@ -154,14 +154,19 @@ func (b *builder) stopsFor(want *state.Bridge, r *state.Recreation, reason strin
 
 // toResume are containers that are stopped and that nobody else starts again.
 func (b *builder) toResume() []string {
-	var ids []string
-	if r := b.ledger.Recreated; r != nil {
-		ids = slices.Clone(r.Containers)
-	}
+	ids := b.left()
 	for _, id := range state.SortedKeys(b.observed.Containers) {
 		if !b.observed.Containers[id].Kubernetes && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// left are those of a plan before that were stopped and do not run yet.
+func (b *builder) left() []string {
+	if r := b.ledger.Recreated; r != nil {
+		return slices.Clone(r.Containers)
+	}
+	return nil
 }
