@@ -204,6 +204,7 @@ func programChanges() map[string]change {
 	next, minor := []byte("kubelet-2"), []byte("kubelet-3")
 	both := []string{"Restart unit kubelet.service", "Restart unit kube-proxy.service"}
 	upgraded := []string{"Restart package docker-ce", "Restart unit docker.service"}
+	drained := []string{"Recreate package docker-ce", "Recreate containers docker.service", "Restart unit docker.service"}
 	return map[string]change{
 		"program of the same release": {
 			reason: "units run what is on disk", disruption: "Restart", costs: both, machine: serving(kubeletProgram, next),
@@ -218,10 +219,18 @@ func programChanges() map[string]change {
 			before: downloads("v1.37.2", kubeletProgram), do: downloads("v1.38.0", minor),
 		},
 		"package, whose scripts restart": {
-			reason: "docker runs anew, whoever restarts it", disruption: "Restart", costs: upgraded, do: dockerVersion("27.5.1-1"),
+			reason: "docker runs anew, whoever restarts it", disruption: "Recreate", costs: drained, do: dockerVersion("27.5.1-1"), unpromised: true,
+		},
+		"package of a patch release": {
+			reason: "containers go on, with live-restore", disruption: "Restart", costs: upgraded, do: dockerVersion("26.1.9-1"),
+		},
+		"package, without containers": {
+			local:  true,
+			reason: "nothing ends that does not run", disruption: "Restart", costs: upgraded, do: dockerVersion("27.5.1-1"),
+			event: func(f *hosttest.Fake) { _ = f.Host().Containers.Stop(context.Background(), webContainer) },
 		},
 		"package, whose scripts do not restart": {
-			reason: "then the agent does", disruption: "Restart", costs: upgraded, do: dockerVersion("28.0.0-1"),
+			reason: "then the agent does", disruption: "Recreate", unpromised: true, costs: drained, do: dockerVersion("28.0.0-1"),
 			machine: quietDocker,
 		},
 		"package of no component": {

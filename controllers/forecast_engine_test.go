@@ -71,8 +71,12 @@ func engineChanges() map[string]change {
 				_ = f.Host().Containers.Start(context.Background(), webContainer)
 			},
 		},
+		"package of a patch release, without live-restore": {
+			reason: "its scripts end containers", disruption: "Recreate", before: withoutLiveRestore, do: dockerVersion("26.1.9-1"),
+			costs: append([]string{"Recreate package docker-ce", "Recreate containers docker.service"}, ends...),
+		},
 		"program of docker, whose package restarts nothing, without live-restore": {
-			reason: "the agent restarts it", disruption: "Recreate", costs: append(ends[:2:2], "Restart package docker-ce"), before: withoutLiveRestore,
+			reason: "the agent restarts it", disruption: "Recreate", costs: append([]string{"Recreate package docker-ce", "Recreate containers docker.service"}, ends...), before: withoutLiveRestore,
 			do:      dockerVersion("28.0.0-1"),
 			machine: quietDocker,
 		},

@@ -36,7 +36,7 @@ func bareMachine(t *testing.T) *hosttest.Fake {
 	t.Helper()
 	f := machineWith(without(t, v1alpha1.ComponentDocker))
 	f.Delete(dockerUnitFile)
-	for _, version := range []string{"26.1.5", "27.5.1"} {
+	for _, version := range []string{"26.1.5", "26.1.9", "27.5.1"} {
 		f.AddPackage("docker-ce", version+"-1", hosttest.Brings{
 			Files: map[string]state.File{dockerUnitFile: {Content: []byte("[Service]\nExecStart=/usr/bin/dockerd\n[Install]\nWantedBy=multi-user.target\n")}},
 			Component: &v1alpha1.ComponentFacts{

@@ -32,7 +32,7 @@ type steering struct {
 // read again and the rest is resolved with them. It returns the assignment that is enforced from then.
 func (p *Pipeline) install(ctx context.Context, pass *report.Pass, at steering) (*Assignment, apply.Results) {
 	enforced := at.enforced
-	first := plan.New(pass.Desired.Installation(), pass.Observed, p.Book.Ledger())
+	first := plan.NewPermitted(pass.Desired.Installation(), pass.Observed, p.Book.Ledger(), at.permit)
 	p.announce(pass, first)
 	var results apply.Results
 	results, pass.Err = apply.Apply(ctx, p.Host, p.Book, first, pass.Started, p.logStep)
@@ -44,7 +44,7 @@ func (p *Pipeline) install(ctx context.Context, pass *report.Pass, at steering) 
 	case len(next.missing) == 0:
 		pass.Desired, enforced = next.desired, at.towards
 		pass.Enforced = enforced.Revision
-	case results.Err() == nil && pass.Err == nil:
+	case results.Err() == nil && pass.Err == nil && results.Count(apply.Waiting) == 0:
 		pass.Stall = stillMissing(next.missing, results)
 	}
 	return enforced, results

@@ -21,7 +21,7 @@ type waiting struct {
 	asked      v1alpha1.NodeStateStatus
 }
 
-// waitingForPermit asks since its lease moved, and is given a new version of docker's package next.
+// waitingForPermit asks since its lease moved, and is given another package next.
 func waitingForPermit(t *testing.T) waiting {
 	t.Helper()
 	c := change{event: func(f *hosttest.Fake) { f.SetLease(movedLease) }}
@@ -31,7 +31,7 @@ func waitingForPermit(t *testing.T) waiting {
 	if status.Pending == nil {
 		t.Fatal("the node asks for nothing")
 	}
-	dockerVersion("27.5.1-1")(s)
+	s.node.Packages.Present = append(s.node.Packages.Present, v1alpha1.Package{Name: "conntrack", Version: new("1.4")})
 	return waiting{f, a, held, assignmentOf(t, 2, s), status}
 }
 

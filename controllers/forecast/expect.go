@@ -65,21 +65,9 @@ func installed(p plan.Plan) (upgraded map[v1alpha1.ComponentName]string, downloa
 			downloaded[s.Target.Name] = true
 		case s.Target.Kind == state.KindPackage && s.Action == plan.Install && s.Package.Version != "":
 			if name, known := bring[s.Target.Name]; known {
-				upgraded[name] = upstream(s.Package.Version)
+				upgraded[name] = state.Upstream(s.Package.Version)
 			}
 		}
 	}
 	return upgraded, downloaded
-}
-
-// upstream is a package's version without the epoch and what its distribution adds (deb-version(7),
-// rpm-version(7)): 5:27.5.1-1~debian.12 is 27.5.1.
-func upstream(version string) string {
-	if _, rest, ok := strings.Cut(version, ":"); ok {
-		version = rest
-	}
-	if i := strings.IndexAny(version, "-~+"); i >= 0 {
-		version = version[:i]
-	}
-	return version
 }

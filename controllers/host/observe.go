@@ -85,6 +85,11 @@ func interesting(desired state.Host, ledger state.Ledger) []state.Ref {
 	add(state.KindModule, state.SortedKeys(desired.Modules))
 	add(state.KindChain, state.SortedKeys(desired.Chains))
 	add(state.KindPackage, state.SortedKeys(desired.Packages))
+	for _, p := range desired.Packages {
+		if p.Engine != nil {
+			add(state.KindUnit, append([]string{p.Engine.Unit}, p.Engine.Users...))
+		}
+	}
 	add(state.KindBinary, state.SortedKeys(desired.Binaries))
 	add(state.KindUnit, state.SortedKeys(ledger.Started))
 	add(state.KindLink, state.SortedKeys(desired.Links))
@@ -154,18 +159,17 @@ func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
 	}
 }
 
-// observeEngines looks at what a restart of an engine would do to whom, where one may be owed: it runs
-// with something else than it is to run with, or nobody knows with what.
+// observeEngines looks at what a restart of an engine would do to whom, where one may come.
 func observeEngines(ctx context.Context, h Host, desired state.Host, ledger state.Ledger, seen state.Host) {
-	for _, name := range state.SortedKeys(desired.Units) {
-		want, unit, started := desired.Units[name], seen.Units[name], ledger.Started[name]
-		same := unit.Invocation == started.Invocation && maps.Equal(started.Inputs, want.Reads())
-		if want.Engine == nil || h.Containers == nil || unit.Activity != state.Active || same {
+	engines := restarts(desired, ledger, seen)
+	for _, name := range state.SortedKeys(engines) {
+		unit := seen.Units[name]
+		if h.Containers == nil || unit.Activity != state.Active {
 			continue
 		}
 		lives, err := h.Containers.LiveRestore(ctx)
 		var running map[string]state.Container
-		if err == nil && (!lives || !want.Engine.LiveRestore) {
+		if err == nil && (!lives || !engines[name]) {
 			running, err = h.Containers.Running(ctx)
 		}
 		if err != nil {
@@ -176,6 +180,26 @@ func observeEngines(ctx context.Context, h Host, desired state.Host, ledger stat
 		unit.Engine = &state.Engine{LiveRestore: lives}
 		seen.Units[name] = unit
 	}
+}
+
+// restarts are the engines that may be restarted: one that runs with something else than it is to run
+// with, or of which nobody knows with what; and one whose package changes. The value is true where
+// containers go on if it has live-restore.
+func restarts(desired state.Host, ledger state.Ledger, seen state.Host) map[string]bool {
+	engines := map[string]bool{}
+	for name, want := range desired.Units {
+		unit, started := seen.Units[name], ledger.Started[name]
+		if want.Engine != nil && (unit.Invocation != started.Invocation || !maps.Equal(started.Inputs, want.Reads())) {
+			engines[name] = want.Engine.LiveRestore
+		}
+	}
+	for name, want := range desired.Packages {
+		is, installed := seen.Packages[name]
+		if want.Engine != nil && !is.Meets(want, installed) {
+			engines[want.Engine.Unit] = false // which depends on the release
+		}
+	}
+	return engines
 }
 
 // ask puts the questions while the rest is looked at.

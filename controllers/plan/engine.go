@@ -102,7 +102,7 @@ func (b *builder) end(s *Step, want, unit state.Unit) {
 	case unit.Engine == nil:
 		s.Blocked = "which containers run is unknown: " + b.observed.Unknown[ref]
 	case b.plan.Asks != nil && b.plan.Asks.Plan != r.Plan:
-		s.Blocked, s.Waits = fmt.Sprintf("it waits, as docker0 does, for the manager's permit %s; it %s", b.plan.Asks.Plan, ends), true
+		s.Blocked, s.Waits = fmt.Sprintf("it waits, as what comes before it does, for the manager's permit %s; it %s", b.plan.Asks.Plan, ends), true
 	case !r.Permitted:
 		s.Blocked, s.Waits = fmt.Sprintf("it waits for the manager's permit %s; it %s", r.Plan, ends), true
 	default:

@@ -123,8 +123,8 @@ func (b *builder) resume() {
 		b.plan.Recreation = &unfinished
 	}
 	r := b.plan.Recreation
-	if r == nil || len(r.Containers) == 0 {
-		return
+	if r == nil || len(r.Containers) == 0 || !has(b.desired.Units, r.Maker) && !b.leaving {
+		return // without its unit it is the first half of a pass: the second starts them
 	}
 	reason := "stopped to make " + r.Link + " anew"
 	if r.Link == "" {

@@ -44,9 +44,17 @@ func (b *builder) packages() {
 	slices.SortStableFunc(steps, func(x, y Step) int {
 		return cmp.Compare(slices.Index(order, x.Action), slices.Index(order, y.Action))
 	})
+	first := b.spareScripts(steps)
 	b.prerequisites(steps)
+	if first != nil {
+		b.add(*first)
+	}
 	for i := range steps {
-		b.add(steps[i], steps[i].Package.Needs...)
+		needs := steps[i].Package.Needs
+		if first != nil {
+			needs = append(slices.Clip(needs), first.Target)
+		}
+		b.add(steps[i], needs...)
 	}
 }
 

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/unit"
@@ -30,12 +31,23 @@ func renderInstall(n resolve.Node) (state.Host, error) {
 	}
 	needs := needs(host, state.SortedKeys(host.Files)...)
 	for _, p := range n.Packages.Present {
-		host.Packages[p.Name] = state.Package{Version: p.Version, Held: p.Version != "", Needs: needs}
+		host.Packages[p.Name] = state.Package{Version: p.Version, Held: p.Version != "", Needs: needs, Engine: engineOf(p.Name)}
 	}
 	for _, name := range n.Packages.Absent {
-		host.Packages[name] = state.Package{Absent: true, Needs: needs}
+		host.Packages[name] = state.Package{Absent: true, Needs: needs, Engine: engineOf(name)}
 	}
 	return host, nil
+}
+
+// engines are packages whose scripts restart docker, or the containerd that it runs containers with, as
+// their makers and distributions name them.
+var engines = []string{"docker-ce", "docker.io", "moby-engine", "docker-engine", "containerd.io", "containerd", "moby-containerd"}
+
+func engineOf(name string) *state.PackagedEngine {
+	if !slices.Contains(engines, name) {
+		return nil
+	}
+	return &state.PackagedEngine{Unit: resolve.UnitDocker, Users: []string{resolve.UnitKubelet}}
 }
 
 // repositoryFiles: sources.list(5) in its deb822 form, or a .repo file (dnf.conf(5)). An Apt

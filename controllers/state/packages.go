@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 )
 
 // Package is a package of the host's package manager.
@@ -19,6 +20,17 @@ type Package struct {
 	// Needs is desired only: resources that must be in place before the package is, such as the
 	// file of its repository.
 	Needs []Ref
+	// Engine is desired only: what the package's own scripts restart, if that runs containers; nil for
+	// other packages.
+	Engine *PackagedEngine
+}
+
+// PackagedEngine is a container engine that a package brings, or needs to run.
+type PackagedEngine struct {
+	// Unit that runs containers.
+	Unit string
+	// Users are units that start containers of the cluster on it.
+	Users []string
 }
 
 // Digest of what a desired package is to be, for the ledger.
@@ -44,6 +56,18 @@ func (p Package) Meets(want Package, installed bool) bool {
 		return false
 	}
 	return want.Version == "" || (p.Version == want.Version && p.Held == want.Held)
+}
+
+// Upstream is a package's version without the epoch and what its distribution adds (deb-version(7),
+// rpm-version(7)): 5:27.5.1-1~debian.12 is 27.5.1.
+func Upstream(version string) string {
+	if _, rest, ok := strings.Cut(version, ":"); ok {
+		version = rest
+	}
+	if i := strings.IndexAny(version, "-~+"); i >= 0 {
+		version = version[:i]
+	}
+	return version
 }
 
 // Binary is a program that is downloaded. Its content is never in memory.

@@ -103,6 +103,7 @@ func (w *world) install(name string, p state.Package, b Brings) {
 			continue
 		}
 		w.start(unit)
+		w.started(unit)
 		w.units[unit].enabled = true
 	}
 }
@@ -124,6 +125,9 @@ func (w *world) unpack(name string, stops bool) {
 	for at := range was.brings.Files {
 		delete(w.files, at)
 		if u := w.units[path.Base(at)]; stops && u != nil && slices.Contains(unitFolders, path.Dir(at)) {
+			if u.activity == state.Active {
+				w.stopped(path.Base(at))
+			}
 			u.activity, u.enabled = state.Inactive, false
 		}
 	}
