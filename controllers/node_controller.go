@@ -21,7 +21,7 @@ import (
 // the Node, which a kubelet may annotate: what it named would then be taken off the Node for it.
 const AnnotationOwned = "seedbed.dev/node-owned"
 
-// sharePause is the wait before a node for which no podCIDR was left is looked at again.
+// sharePause is the wait before a node for which there was no podCIDR is looked at again.
 const sharePause = 10 * time.Second
 
 // NodeReconciler keeps the Node object of each running machine: it is there before flanneld needs its
@@ -51,10 +51,15 @@ func (r *NodeReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.
 	if want == nil {
 		return ctrl.Result{}, err
 	}
+	if want.awaits && want.node == nil {
+		// A Node with a share of the network that goes would keep the next one from its machine, and one
+		// without would have pods while flanneld has no lease.
+		return ctrl.Result{RequeueAfter: sharePause}, nil
+	}
 	if err := r.bring(ctx, &state, want); err != nil {
 		return settle(err)
 	}
-	if want.network.IsValid() && !want.share.IsValid() {
+	if want.awaits || want.network.IsValid() && !want.share.IsValid() {
 		return ctrl.Result{RequeueAfter: sharePause}, nil
 	}
 	return ctrl.Result{}, nil

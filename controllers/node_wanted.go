@@ -24,6 +24,8 @@ type wantedNode struct {
 	declared nodeobject.Declared
 	// network is valid when the Node is to have a share of it, share when it has one or gets one.
 	network, share netip.Prefix
+	// awaits is true when it gets its share with the next revision only.
+	awaits bool
 }
 
 // hasNode is true for a machine that is to have a Node: it is assigned a revision and runs. A host
@@ -66,12 +68,8 @@ func (r *NodeReconciler) want(ctx context.Context, state *v1alpha1.NodeState) (*
 		return nil, err
 	}
 	network, length, ok := rollout.ShareOf(rev.Network, next)
-	switch {
-	case !ok && want.node == nil:
-		// It is about to be given the next revision: a Node with a share of this one's network would be
-		// in the way, and one without would have pods while flanneld has no lease.
-		return nil, nil
-	case !ok:
+	if !ok {
+		want.awaits = want.node == nil || want.node.Spec.PodCIDR == ""
 		return want, nil
 	}
 	want.network = network
