@@ -65,12 +65,7 @@ manager's permit or for flannel. Where that cannot be told it says what is missi
 			if err != nil {
 				return err
 			}
-			view := planViewOf(node, told)
-			if output != outputText {
-				return encode(cmd.OutOrStdout(), output, view)
-			}
-			view.print(cmd.OutOrStdout())
-			return nil
+			return printPlan(cmd.OutOrStdout(), output, planViewOf(node, told))
 		},
 	}
 	in.addFlags(c)
@@ -80,6 +75,14 @@ manager's permit or for flannel. Where that cannot be told it says what is missi
 	c.MarkFlagsMutuallyExclusive("kubeconfig", "facts")
 	c.MarkFlagsMutuallyExclusive("kubeconfig", "host-root")
 	return c
+}
+
+func printPlan(w io.Writer, output string, view planView) error {
+	if output != outputText {
+		return encode(w, output, view)
+	}
+	view.print(w)
+	return nil
 }
 
 func printPlans(w io.Writer, output string, plans []nodePlan) error {
