@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -222,6 +223,23 @@ func TestWhatTheManagerRefusesIsSaidOfEachNodeOfTheNodeConfig(t *testing.T) {
 				t.Errorf("--node-name %q: %s: %s", named, node, plan.noted())
 			}
 		}
+	}
+}
+
+func TestAnotherEtcdThanNodesHaveLeasesInIsLookedIntoFirst(t *testing.T) {
+	fleet := guideFleet(t, nil)
+	fleet.network.Spec.SubnetManager.Etcd.Endpoints = []v1alpha1.EtcdEndpoint{"https://10.64.3.200:2379"}
+	const looks = "the manager looks into the other etcd first, and refuses it unless the nodes' leases are there"
+	if got := fleet.plans(t)["node-a"].noted(); strings.Contains(got, looks) {
+		t.Errorf("no node has a lease: %s", got)
+	}
+	meta.SetStatusCondition(&fleet.node.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionFlannelHealthy, Status: metav1.ConditionTrue, Reason: "Running"})
+	if got := fleet.plans(t)["node-a"].noted(); !strings.Contains(got, looks) {
+		t.Error(got)
+	}
+	fleet.network.Spec.AllowDisruptiveChange = true
+	if got := fleet.plans(t)["node-a"].noted(); strings.Contains(got, looks) {
+		t.Errorf("it was accepted: %s", got)
 	}
 }
 

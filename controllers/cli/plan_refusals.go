@@ -32,6 +32,9 @@ func (p *fleetPlanner) verdictOn(w wanted) verdict {
 			v.refused = append(v.refused, "the manager will refuse it: "+why)
 		}
 	}
+	if p.otherEtcd(w) {
+		v.refused = append(v.refused, "the manager looks into the other etcd first, and refuses it unless the nodes' leases are there")
+	}
 	var outside []*corev1.Node
 	for _, n := range p.nodes {
 		if object := p.objects[n.Name]; object != nil && p.selection.Governor[n.Name] == w.config.Name && rollout.Outside(w.network.Spec, object) {
@@ -58,19 +61,37 @@ func (p *fleetPlanner) said(node *v1alpha1.NodeState, w wanted) []string {
 // networkRefused is why the manager gives the wanted network to no node of the NodeConfig, or "": it
 // compares with the networks of all of them.
 func (p *fleetPlanner) networkRefused(w wanted) string {
-	assigned := map[string][]string{}
+	return rollout.NetworkChange(w.network.Name, w.network.Spec, p.inForce(w))
+}
+
+// otherEtcd is true when nodes with leases are to go to another etcd. What is there is not looked at here.
+func (p *fleetPlanner) otherEtcd(w wanted) bool {
+	refused, waits := rollout.NetworkMove(&w.network, p.inForce(w))
+	return refused != nil || waits != ""
+}
+
+// inForce are the networks that the nodes of the NodeConfig have.
+func (p *fleetPlanner) inForce(w wanted) []rollout.NetworkInForce {
+	assigned := map[string]rollout.NetworkInForce{}
 	for _, n := range p.nodes {
-		if p.selection.Governor[n.Name] == w.config.Name && n.Spec.Revision != "" {
-			assigned[n.Spec.Revision] = append(assigned[n.Spec.Revision], n.Name)
+		if p.selection.Governor[n.Name] != w.config.Name || n.Spec.Revision == "" {
+			continue
 		}
+		f := assigned[n.Spec.Revision]
+		f.Nodes = append(f.Nodes, n.Name)
+		if rollout.HasLease(n) {
+			f.Leased = append(f.Leased, n.Name)
+		}
+		assigned[n.Spec.Revision] = f
 	}
-	var inForce []rollout.NetworkInForce
-	for name, nodes := range assigned {
+	var all []rollout.NetworkInForce
+	for name, f := range assigned {
 		if old := p.revisions[name]; old.trouble == "" {
-			inForce = append(inForce, rollout.NetworkInForce{Nodes: nodes, Spec: old.Network})
+			f.Spec = old.Network
+			all = append(all, f)
 		}
 	}
-	return rollout.NetworkChange(w.network.Name, w.network.Spec, inForce)
+	return all
 }
 
 // secretsRefused is the same for Secrets that are neither in the cluster nor in a file.

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -94,11 +95,12 @@ func (n *Node) asAgent(server string) (client.Client, error) {
 	}})
 }
 
-// nodeState returns nil when there is none.
+// nodeState returns nil when there is none. That there is no such kind, or what a proxy says of a path,
+// is not that.
 func nodeState(ctx context.Context, api client.Client, name string) (*v1alpha1.NodeState, error) {
 	var node v1alpha1.NodeState
 	err := api.Get(ctx, client.ObjectKey{Name: name}, &node)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return nil, nil
 	}
 	if err != nil {

@@ -62,6 +62,8 @@ type seedServer struct {
 	// after its end. A node that has just joined is refused late times.
 	refusals, late int
 	deleted        int
+	// unknown is true for an API server without the kind NodeState.
+	unknown bool
 	// nodes are the Nodes there are, and told what was written into their conditions.
 	nodes, told []string
 }
@@ -221,6 +223,8 @@ func (s *seedServer) sign() {
 
 func (s *seedServer) serveNode(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case s.unknown:
+		http.NotFound(w, r)
 	case s.refusals != 0:
 		s.refusals--
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)

@@ -66,6 +66,22 @@ func TestNodeWhoseNodeStateIsGoneJoinsAgainAndGoesOnAsItIs(t *testing.T) {
 	}
 }
 
+func TestAServerThatDoesNotKnowNodeStatesSaysNothingOfOne(t *testing.T) {
+	f, s, _ := member(t)
+	s.unknown = true
+	before := leftovers(f)
+	n, said := node(f)
+	if err := n.Join(t.Context(), s.request(t)); err != nil || !strings.HasPrefix((*said)[0], "already joined") {
+		t.Errorf("joining again: %v, %q", err, *said)
+	}
+	if err := n.Leave(t.Context(), LeaveOptions{}); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("leaving, which would leave the NodeState behind: %v", err)
+	}
+	if diff := cmp.Diff(before, leftovers(f)); diff != "" {
+		t.Errorf("the host was changed (-before +after):\n%s", diff)
+	}
+}
+
 func TestNodeWhoseNodeStateIsGoneBeforeItsFirstAssignmentJoinsFromTheStart(t *testing.T) {
 	f, s, n, said := joinedHost(t)
 	unnote(t, f)
