@@ -146,20 +146,8 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 // networksInForce decodes the networks that the governed nodes are assigned. A revision that is not
 // stored any more, or that a newer release cut, has nothing to compare with and is left out.
 func networksInForce(ctx context.Context, c client.Reader, fleet *fleet) ([]rollout.NetworkInForce, error) {
-	nodes := map[string]rollout.NetworkInForce{}
-	for _, n := range fleet.governed {
-		if n.Spec.Revision == "" {
-			continue
-		}
-		f := nodes[n.Spec.Revision]
-		f.Nodes = append(f.Nodes, n.Name)
-		if rollout.HasLease(n) {
-			f.Leased = append(f.Leased, n.Name)
-		}
-		nodes[n.Spec.Revision] = f
-	}
 	var inForce []rollout.NetworkInForce
-	for name, f := range nodes {
+	for name, f := range rollout.AssignedNetworks(fleet.governed) {
 		stored := &appsv1.ControllerRevision{}
 		err := c.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, stored, client.UnsafeDisableDeepCopy)
 		if client.IgnoreNotFound(err) != nil {

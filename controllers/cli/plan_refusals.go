@@ -72,20 +72,11 @@ func (p *fleetPlanner) otherEtcd(w wanted) bool {
 
 // inForce are the networks that the nodes of the NodeConfig have.
 func (p *fleetPlanner) inForce(w wanted) []rollout.NetworkInForce {
-	assigned := map[string]rollout.NetworkInForce{}
-	for _, n := range p.nodes {
-		if p.selection.Governor[n.Name] != w.config.Name || n.Spec.Revision == "" {
-			continue
-		}
-		f := assigned[n.Spec.Revision]
-		f.Nodes = append(f.Nodes, n.Name)
-		if rollout.HasLease(n) {
-			f.Leased = append(f.Leased, n.Name)
-		}
-		assigned[n.Spec.Revision] = f
-	}
+	governed := slices.DeleteFunc(slices.Clone(p.nodes), func(n *v1alpha1.NodeState) bool {
+		return p.selection.Governor[n.Name] != w.config.Name
+	})
 	var all []rollout.NetworkInForce
-	for name, f := range assigned {
+	for name, f := range rollout.AssignedNetworks(governed) {
 		if old := p.revisions[name]; old.trouble == "" {
 			f.Spec = old.Network
 			all = append(all, f)

@@ -19,6 +19,24 @@ type NetworkInForce struct {
 	Spec   v1alpha1.NetworkConfigSpec
 }
 
+// AssignedNetworks are the networks, without their Spec yet, of nodes by the revision that they are
+// assigned.
+func AssignedNetworks(nodes []*v1alpha1.NodeState) map[string]NetworkInForce {
+	assigned := map[string]NetworkInForce{}
+	for _, n := range nodes {
+		if n.Spec.Revision == "" {
+			continue
+		}
+		f := assigned[n.Spec.Revision]
+		f.Nodes = append(f.Nodes, n.Name)
+		if HasLease(n) {
+			f.Leased = append(f.Leased, n.Name)
+		}
+		assigned[n.Spec.Revision] = f
+	}
+	return assigned
+}
+
 // NetworkChange compares the network that is wanted with those in force and returns why it is
 // refused, or "". The API's own transition rules do not see a NetworkConfig that is deleted and
 // created again, or another one being referred to; this does.
