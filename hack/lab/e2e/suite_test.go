@@ -44,7 +44,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 	hosts, err = lab.Start(ctx, lab.Options{Nodes: nodes, Keep: os.Getenv("E2E_KEEP") != "", Progress: GinkgoWriter})
 	Expect(err).NotTo(HaveOccurred())
-}, NodeTimeout(upPatience))
+}, NodeTimeout(upPatience), PollProgressAfter(upPatience))
 
 var _ = AfterSuite(func(ctx SpecContext) {
 	if hosts != nil && os.Getenv("E2E_KEEP") == "" {

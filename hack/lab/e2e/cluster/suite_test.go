@@ -103,7 +103,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		}
 	}, NodeTimeout(downPatience))
 	stage("seed up", func() { made = startCluster(ctx) })
-}, NodeTimeout(upPatience))
+}, NodeTimeout(upPatience), PollProgressAfter(upPatience))
 
 // What a user would look at when something does not work.
 var _ = JustAfterEach(func(ctx SpecContext) {
