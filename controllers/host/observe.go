@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -152,11 +153,16 @@ func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
 		}
 		running, err := h.Containers.Running(ctx)
 		if err != nil {
-			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: want.Maker}] = err.Error()
+			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: want.Maker}] = unanswered(want.Maker, err)
 			continue
 		}
 		maps.Copy(seen.Containers, running)
 	}
+}
+
+// unanswered names the cure too: whatever needs to know what runs waits for an engine that hangs.
+func unanswered(engine string, err error) string {
+	return fmt.Sprintf("%v; if that lasts, once the node is drained: systemctl restart %s", err, engine)
 }
 
 // observeEngines looks at what a restart of an engine would do to whom, where one may come.
@@ -173,7 +179,7 @@ func observeEngines(ctx context.Context, h Host, desired state.Host, ledger stat
 			running, err = h.Containers.Running(ctx)
 		}
 		if err != nil {
-			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: name}] = err.Error()
+			seen.Unknown[state.Ref{Kind: state.KindContainers, Name: name}] = unanswered(name, err)
 			continue
 		}
 		maps.Copy(seen.Containers, running)

@@ -136,3 +136,30 @@ func TestBadNamesAreRefusedBeforeTheyBecomePathsOrArguments(t *testing.T) {
 		}
 	}
 }
+
+// silent is an engine that runs and does not answer.
+type silent struct{ host.Containers }
+
+func (silent) Running(context.Context) (map[string]state.Container, error) {
+	return nil, context.DeadlineExceeded
+}
+
+func (silent) LiveRestore(context.Context) (bool, error) { return false, context.DeadlineExceeded }
+
+func TestAnEngineThatDoesNotAnswerIsReportedWithTheCure(t *testing.T) {
+	containers := state.Ref{Kind: state.KindContainers, Name: "docker.service"}
+	for reason, change := range map[string]func(*state.Host, *state.Ledger){
+		"it may be restarted": func(d *state.Host, _ *state.Ledger) {
+			d.Units["docker.service"] = state.Unit{Engine: &state.Engine{}, Inputs: []state.Input{{Name: "daemon.json", Hash: "1"}}}
+		},
+	} {
+		f, desired, ledger := machine(), state.New(), state.NewLedger()
+		change(&desired, &ledger)
+		h := f.Host()
+		h.Containers = silent{h.Containers}
+		seen := host.Observe(context.Background(), h, desired, ledger)
+		if got := seen.Unknown[containers]; !strings.Contains(got, "deadline") || !strings.Contains(got, "systemctl restart docker.service") {
+			t.Errorf("%s: %q", reason, got)
+		}
+	}
+}
