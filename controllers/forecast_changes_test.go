@@ -162,6 +162,19 @@ func networkChanges() map[string]change {
 			reason: "a lease of another length is another lease", disruption: "Recreate", costs: recreated(), event: lease(longerLease),
 			do: func(s specs) { s.network.PodSubnetLength = new(int32(25)) },
 		},
+		"subnets from Nodes instead of etcd": {
+			reason: "they do not know of each other's", disruption: "Recreate", costs: recreated(), event: lease(movedLease),
+			do: func(s specs) { s.network.SubnetManager = nil },
+		},
+		"subnets from etcd instead of Nodes": {
+			reason: "nor the other way round", disruption: "Recreate", costs: recreated(), event: lease(movedLease),
+			before: func(s specs) { s.network.SubnetManager = nil },
+			do: func(s specs) {
+				s.network.SubnetManager = &v1alpha1.SubnetManager{
+					Type: new(v1alpha1.SubnetManagerEtcd), Etcd: &v1alpha1.EtcdSubnetManager{Endpoints: []v1alpha1.EtcdEndpoint{"http://10.64.3.7:2379"}},
+				}
+			},
+		},
 		"MTU": {
 			reason: "docker0 takes no other MTU while containers are on it", disruption: "Recreate", costs: recreated(), event: lease(newMTULease),
 			do: func(s specs) { s.network.Backend.MTU = new(int32(1400)) },

@@ -96,6 +96,26 @@ func moves(want *state.Bridge, lease dockeropts.Lease) string {
 	return ""
 }
 
+// OtherManager says why the lease may be another one after the next start of the giver, which was started
+// with the inputs read: subnet managers do not know of each other's leases. That flannel finds the subnet
+// there too nobody can tell before. It is empty where the manager stays, or is not known: it is on the
+// command line, so that a unit file that was read has to differ; of one that somebody else started less
+// may be on record than it read.
+func OtherManager(want *state.Bridge, giver state.Unit, read map[string]string) string {
+	wanted, other := giver.Reads(), false
+	for name, hash := range read {
+		other = other || state.IsUnitFile(name) && wanted[name] != hash
+	}
+	switch _, byNode := read[want.ByNode]; {
+	case want.ByNode == "" || !other:
+	case want.Length == 0 && !byNode:
+		return "the subnet comes from the Node instead of from etcd"
+	case want.Length != 0 && byNode:
+		return "the subnet comes from etcd instead of from the Node"
+	}
+	return ""
+}
+
 // strays is why no lease of the network is what the bridge has: docker has made it without flannel.
 func strays(want *state.Bridge, link state.Link) string {
 	network, err := netip.ParsePrefix(want.Network)

@@ -8,6 +8,34 @@ import (
 	"seedbed.dev/seedbed/controllers/state"
 )
 
+func TestAnotherSubnetManagerGivesAnotherLease(t *testing.T) {
+	const unit, kubeconfig = "/etc/systemd/system/flanneld.service", "/etc/kubernetes/flannel.kubeconfig"
+	etcd, nodes := map[string]string{unit: "etcd"}, map[string]string{unit: "nodes", kubeconfig: "1"}
+	for name, c := range map[string]struct {
+		length     int
+		unit       string
+		read       map[string]string
+		wantsOther bool
+	}{
+		"etcd stays":                           {24, "etcd", etcd, false},
+		"etcd stays, with another log level":   {24, "etcd, v=4", etcd, false},
+		"Nodes stay":                           {0, "nodes", nodes, false},
+		"Nodes stay, with another log level":   {0, "nodes, v=4", nodes, false},
+		"etcd to Nodes":                        {0, "nodes", etcd, true},
+		"Nodes to etcd":                        {24, "etcd", nodes, true},
+		"not by Seedbed":                       {24, "etcd", nil, false},
+		"nor with Nodes":                       {0, "nodes", nil, false},
+		"of what it read the program is known": {0, "nodes", map[string]string{"/usr/bin/flanneld": "1"}, false},
+		"its kubeconfig is about to change":    {0, "nodes", map[string]string{unit: "nodes"}, false},
+	} {
+		giver := state.Unit{Inputs: []state.Input{{Name: unit, Path: unit, Hash: c.unit}}}
+		got := chain.OtherManager(&state.Bridge{ByNode: kubeconfig, Length: c.length}, giver, c.read)
+		if (got != "") != c.wantsOther {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestALeaseMovesWhenFlannelCannotKeepIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason string

@@ -30,7 +30,7 @@ func Observe(ctx context.Context, h Host, desired state.Host, ledger state.Ledge
 		}
 	}
 	observeAwaited(ctx, h, desired, seen)
-	observeContainers(ctx, h, desired, seen)
+	observeContainers(ctx, h, desired, ledger, seen)
 	observeEngines(ctx, h, desired, ledger, seen)
 	if h.Packages != nil && ctx.Err() == nil {
 		seen.Busy = busy(h.Packages)
@@ -142,13 +142,14 @@ var errNotRunning = errors.New("the host does not run")
 
 // observeContainers asks the engine only when a bridge is not as the lease has it, or will not be, since
 // it is the one question whose answer grows with the pods.
-func observeContainers(ctx context.Context, h Host, desired, seen state.Host) {
+func observeContainers(ctx context.Context, h Host, desired state.Host, ledger state.Ledger, seen state.Host) {
 	for _, name := range state.SortedKeys(desired.Links) {
 		want := desired.Links[name].Bridge
 		if want == nil || h.Containers == nil || seen.Units[want.Maker].Activity != state.Active {
 			continue
 		}
-		if is := chain.LookAt(name, want, seen); is.Fault == "" && is.Moves == "" {
+		other := chain.OtherManager(want, desired.Units[want.Giver], ledger.Started[want.Giver].Inputs)
+		if is := chain.LookAt(name, want, seen); is.Fault == "" && is.Moves == "" && other == "" {
 			continue
 		}
 		running, err := h.Containers.Running(ctx)

@@ -152,6 +152,11 @@ func TestAnEngineThatDoesNotAnswerIsReportedWithTheCure(t *testing.T) {
 		"it may be restarted": func(d *state.Host, _ *state.Ledger) {
 			d.Units["docker.service"] = state.Unit{Engine: &state.Engine{}, Inputs: []state.Input{{Name: "daemon.json", Hash: "1"}}}
 		},
+		"its bridge takes a lease of another subnet manager": func(d *state.Host, l *state.Ledger) {
+			d.Units["docker.service"] = state.Unit{}
+			d.Links["docker0"] = state.Link{Bridge: &state.Bridge{Giver: "flanneld.service", Maker: "docker.service", ByNode: "kubeconfig"}}
+			l.Started["flanneld.service"] = state.Started{Inputs: map[string]string{"/etc/systemd/system/flanneld.service": "etcd"}}
+		},
 	} {
 		f, desired, ledger := machine(), state.New(), state.NewLedger()
 		change(&desired, &ledger)

@@ -104,6 +104,18 @@ func TestPlanOfABridge(t *testing.T) {
 			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
 			l.Recreated = &state.Recreation{Link: "docker0", Maker: docker, Plan: "4a70cf5b3d63a307b58cdec2f5dc0b2e", Permitted: true}
 		}},
+		{"bridge-next-by-node", "Nodes know nothing of the leases in etcd", "", func(d, o *state.Host, l *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.ByNode = "flannel.kubeconfig"
+			l.Started[flanneld] = state.Started{Inputs: map[string]string{"/etc/systemd/system/" + flanneld: "etcd"}, Invocation: flanneld + "-run1"}
+		}},
+		{"bridge-next-by-etcd", "etcd may know of another lease than the Node's", "", func(d, o *state.Host, l *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.ByNode, d.Links["docker0"].Bridge.Length = "flannel.kubeconfig", 24
+			l.Started[flanneld] = state.Started{Inputs: map[string]string{"/etc/systemd/system/" + flanneld: "nodes", "flannel.kubeconfig": "x"}, Invocation: flanneld + "-run1"}
+		}},
 		{"bridge-next-kubelet", "what runs on the node goes on while it is drained: a kubelet that does not run is started", "", func(d, o *state.Host, _ *state.Ledger) {
 			reads(d, flanneld)
 			withPods(o)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"seedbed.dev/seedbed/controllers/chain"
@@ -60,7 +61,11 @@ func (b *builder) cutsOff(name string, want *state.Bridge) string {
 	if is.LeaseErr != nil || is.Fault != "" || has(b.observed.Unknown, linkRef(name)) || b.observed.Units[want.Maker].Activity != state.Active {
 		return ""
 	}
-	return is.Moves
+	return cmp.Or(is.Moves, b.otherManager(want))
+}
+
+func (b *builder) otherManager(want *state.Bridge) string {
+	return chain.OtherManager(want, b.desired.Units[want.Giver], b.started[want.Giver].Inputs)
 }
 
 // addHeld adds the restarts that wait for a drain. What comes after flanneld in the chain goes on

@@ -50,7 +50,7 @@ func (b *builder) moves(want *state.Bridge, is chain.Bridge) string {
 	if !has(b.desired.Units, want.Giver) || b.settled(want.Giver) || is.LeaseErr != nil && len(b.observed.Containers) == 0 {
 		return ""
 	}
-	return cmp.Or(is.Moves, is.Fault)
+	return cmp.Or(is.Moves, b.otherManager(want), is.Fault)
 }
 
 // toStop is what ends before a bridge is made anew: who starts containers, the containers, docker's

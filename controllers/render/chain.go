@@ -50,7 +50,7 @@ func addLinks(host state.Host, n resolve.Node) {
 			Lease: resolve.PathSubnetEnv, Options: resolve.PathDockerOptsEnv,
 			Network: n.Network.PodCIDR.String(), MTU: n.Network.Backend.PodMTU,
 			Giver: resolve.UnitFlannel, Writer: resolve.UnitDockerOpts, Maker: resolve.UnitDocker,
-			Socket: resolve.UnitDockerSocket, Users: []string{resolve.UnitKubelet},
+			Socket: resolve.UnitDockerSocket, Users: []string{resolve.UnitKubelet}, ByNode: resolve.PathFlannelKubeconfig,
 		},
 	}
 	if n.Flannel.Etcd != nil { // else it is the Node's podCIDR, as long as it is

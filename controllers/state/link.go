@@ -55,6 +55,9 @@ type Bridge struct {
 	// Length of every lease's subnet, and the MTU in it, in bytes; each 0 where that is not known, or
 	// not flannel's to choose.
 	Length, MTU int
+	// ByNode is the input that Giver is started with only if a lease is the podCIDR of the Node, which it
+	// is where Length is 0; without it the lease is one of etcd's.
+	ByNode string
 }
 
 // Container is a container that runs. Only what decides about docker0 is in it.
