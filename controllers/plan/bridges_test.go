@@ -133,6 +133,13 @@ func TestPlanOfABridge(t *testing.T) {
 			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
 			o.Units[flanneld] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
 		}},
+		{"bridge-next-docker-down", "a docker that is down has left its containers running, and reached", "", func(d, o *state.Host, _ *state.Ledger) {
+			reads(d, flanneld)
+			withPods(o)
+			d.Links["docker0"].Bridge.Network = "172.31.0.0/16"
+			o.Units[docker] = state.Unit{Enablement: state.Enabled, Activity: state.Failed}
+			o.Containers = map[string]state.Container{}
+		}},
 		{"bridge-next-starting", "nor does one that comes up and fails again and again", "", func(d, o *state.Host, _ *state.Ledger) {
 			reads(d, flanneld)
 			withPods(o)

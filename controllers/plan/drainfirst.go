@@ -55,10 +55,11 @@ func (b *builder) planOf(name string, want *state.Bridge, link Step) string {
 	return hashOf(link)
 }
 
-// cutsOff is why the next lease will not be the one that a bridge fits now; empty where it fits none.
+// cutsOff is why the next lease will not be the one that a bridge fits now; empty where it fits none, or
+// nobody is reached on it. A docker that is down may have left its containers running.
 func (b *builder) cutsOff(name string, want *state.Bridge) string {
 	is := chain.LookAt(name, want, b.observed)
-	if is.LeaseErr != nil || is.Fault != "" || has(b.observed.Unknown, linkRef(name)) || b.observed.Units[want.Maker].Activity != state.Active {
+	if is.LeaseErr != nil || is.Fault != "" || has(b.observed.Unknown, linkRef(name)) || !b.reached(name, want) {
 		return ""
 	}
 	return cmp.Or(is.Moves, b.otherManager(want))
@@ -66,6 +67,11 @@ func (b *builder) cutsOff(name string, want *state.Bridge) string {
 
 func (b *builder) otherManager(want *state.Bridge) string {
 	return chain.OtherManager(want, b.desired.Units[want.Giver], b.started[want.Giver].Inputs)
+}
+
+// reached is true if a bridge's maker runs, or was outlived by what is on it.
+func (b *builder) reached(name string, want *state.Bridge) bool {
+	return b.observed.Units[want.Maker].Activity == state.Active || len(b.observed.Links[name].Ports) > 0
 }
 
 // addHeld adds the restarts that wait for a drain. What comes after flanneld in the chain goes on

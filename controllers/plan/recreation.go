@@ -51,7 +51,8 @@ func (b *builder) ask(want *state.Bridge, r *state.Recreation, reason string) {
 	}
 	stops := Count(len(b.observed.Containers), "container")
 	if len(b.observed.Containers) == 0 {
-		if !has(b.observed.Unknown, containersRef(r.Maker)) && b.observed.Units[r.Maker].Activity != state.Activating {
+		down := b.observed.Units[r.Maker].Activity != state.Active && len(b.observed.Links[r.Link].Ports) > 0
+		if !has(b.observed.Unknown, containersRef(r.Maker)) && b.observed.Units[r.Maker].Activity != state.Activating && !down {
 			return
 		}
 		stops = "the containers that run"
