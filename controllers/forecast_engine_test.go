@@ -40,6 +40,25 @@ func engineChanges() map[string]change {
 			reason: "a reload ends nothing", disruption: "Reload", costs: []string{"Reload unit docker.service"}, before: withoutLiveRestore,
 			do: func(s specs) { s.node.Docker.MaxConcurrentDownloads = new(int32(7)) },
 		},
+		"docker's data-root": {
+			reason: "the docker that starts knows no container of before, whatever live-restore is", disruption: "Recreate",
+			costs: append(slices.Clone(ends), "Restart unit kubelet.service"),
+			do:    func(s specs) { s.node.Docker.DataRoot = new("/data/docker") },
+		},
+		"docker's data-root, without containers": {
+			local:  true,
+			reason: "none is lost", disruption: "Restart", costs: []string{"Restart unit docker.service"},
+			do:    func(s specs) { s.node.Docker.DataRoot = new("/data/docker") },
+			event: func(f *hosttest.Fake) { _ = f.Host().Containers.Stop(context.Background(), webContainer) },
+		},
+		"podCIDR and docker's data-root": {
+			reason: "one drain and one stop are enough", disruption: "Recreate", event: func(f *hosttest.Fake) { f.NextLease(newNetworkLease) },
+			costs: with,
+			do: func(s specs) {
+				s.node.Docker.DataRoot = new("/data/docker")
+				s.network.PodCIDR = "172.31.0.0/16"
+			},
+		},
 		"live-restore turned off": {
 			reason: "dockerd reloads it", disruption: "Reload", costs: []string{"Reload unit docker.service"}, do: withoutLiveRestore,
 		},
@@ -66,9 +85,18 @@ func engineChanges() map[string]change {
 			local:  true,
 			reason: "who changed it has restarted docker", disruption: "Restart", costs: []string{"Restart unit docker.service"}, do: func(specs) {},
 			event: func(f *hosttest.Fake) {
-				f.Put(daemonJSON, state.File{Content: []byte(`{"live-restore": false}`), Mode: 0o644})
+				f.Put(daemonJSON, state.File{Content: []byte(`{"live-restore": false, "exec-opts": ["native.cgroupdriver=systemd"]}`), Mode: 0o644})
 				_ = f.Host().Units.Do(context.Background(), "docker.service", "restart")
 				_ = f.Host().Containers.Start(context.Background(), webContainer)
+			},
+		},
+		"docker that somebody started with another data-root": {
+			local:  true,
+			reason: "what runs in it is lost to the docker that has the right one", disruption: "Recreate",
+			costs: append(slices.Clone(ends), "Restart unit kubelet.service"), do: func(specs) {},
+			event: func(f *hosttest.Fake) {
+				f.Put(daemonJSON, state.File{Content: []byte(`{"live-restore": true, "data-root": "/data", "exec-opts": ["native.cgroupdriver=systemd"]}`), Mode: 0o644})
+				_ = f.Host().Units.Do(context.Background(), "docker.service", "restart")
 			},
 		},
 		"package of a patch release, without live-restore": {

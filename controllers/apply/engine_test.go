@@ -148,3 +148,43 @@ func TestKilledAtAnyMomentOfARestartThatEndsContainersTheyComeBack(t *testing.T)
 		}
 	}
 }
+
+// elsewhere is engine with what no container outlives, whatever live-restore is.
+func elsewhere() state.Host {
+	h := engine(true)
+	u := h.Units[docker]
+	u.Inputs = append(u.Inputs, state.Input{Name: daemon + " (lasting keys)", Path: daemon, Hash: "elsewhere", Disruption: state.Recreate})
+	h.Units[docker] = u
+	return h
+}
+
+func TestNoContainerIsLeftToADockerThatWouldNotKnowIt(t *testing.T) {
+	for _, when := range []hosttest.When{hosttest.Before, hosttest.After} {
+		for n := 1; ; n++ {
+			f := node(t)
+			f.RunContainer(web, state.Container{Name: "web"})
+			f.RunContainer(pod, state.Container{Name: "k8s_app", Kubernetes: true})
+			if _, results, err := permitted(t, f, elsewhere(), false); err != nil || results.Err() != nil || starts(f, docker) != 1 || len(f.Running()) != 2 {
+				t.Fatalf("without a permit docker was started %d times, running %v: %v, %v", starts(f, docker), f.Running(), err, results.Err())
+			}
+			f.KillAt(n, when)
+			_, _, _ = permitted(t, f, elsewhere(), true) // dies
+			killed := f.Killed()
+			if killed {
+				f = f.Restart()
+			}
+			for range 4 {
+				if _, results, err := permitted(t, f, elsewhere(), true); err != nil || results.Err() != nil {
+					t.Fatal(err, results.Err())
+				}
+			}
+			if diff := cmp.Diff([]string{web}, f.Running()); diff != "" || f.Ended(web) != 1 || f.Ended(pod) != 1 || starts(f, docker) != 2 {
+				t.Errorf("killed at call %d (%v): they ended %d and %d times, docker was started %d times, running (-want +got):\n%s",
+					n, when, f.Ended(web), f.Ended(pod), starts(f, docker), diff)
+			}
+			if !killed {
+				break
+			}
+		}
+	}
+}

@@ -197,7 +197,7 @@ func restarts(desired state.Host, ledger state.Ledger, seen state.Host) map[stri
 	for name, want := range desired.Units {
 		unit, started := seen.Units[name], ledger.Started[name]
 		if want.Engine != nil && (unit.Invocation != started.Invocation || !maps.Equal(started.Inputs, want.Reads())) {
-			engines[name] = want.Engine.LiveRestore
+			engines[name] = want.Engine.LiveRestore && unit.Invocation == started.Invocation && !want.Loses(started.Inputs)
 		}
 	}
 	for name, want := range desired.Packages {

@@ -92,8 +92,14 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 		return false
 	}
 	b.plan.Recreation = r
+	b.addStops(want, append(b.stopsFor(want, r, "to make "+name+" anew"), link))
+	return true
+}
+
+// addStops adds steps of which each needs those before it, and the first all that it takes to start again
+// what they stop.
+func (b *builder) addStops(want *state.Bridge, steps []Step) {
 	before := b.startNeeds(want)
-	steps := append(b.stopsFor(want, r, "to make "+name+" anew"), link)
 	for _, unit := range append([]string{want.Maker}, want.Users...) {
 		steps[0].Candidates = append(steps[0].Candidates, b.reads(unit, b.desired.Units[unit])...)
 	}
@@ -101,7 +107,6 @@ func (b *builder) takeDown(name string, want *state.Bridge, is chain.Bridge) boo
 		b.add(s, before...)
 		before = append(before, s.Target)
 	}
-	return true
 }
 
 // startNeeds are what docker and who starts containers need to be started again: without it they are

@@ -38,9 +38,20 @@ func (b *builder) readByNow(name string) map[string]string {
 	for _, in := range b.desired.Units[name].Inputs {
 		if b.inPlace(name, in.Path) {
 			inputs[in.Name] = in.Hash
+		} else if hash, known := b.keysByNow(in); known {
+			inputs[in.Name] = hash
 		}
 	}
 	return inputs
+}
+
+// keysByNow is the hash of an input's keys as the file has them now; not known of one that is no object.
+func (b *builder) keysByNow(in state.Input) (hash string, known bool) {
+	if in.Keys == nil || has(b.observed.Unknown, state.Ref{Kind: state.KindFile, Name: in.Path}) {
+		return "", false
+	}
+	hash, err := state.HashKeys(b.observed.Files[in.Path].Content, in.Keys)
+	return hash, err == nil
 }
 
 // inPlace is true for a path at which the unit has found what is desired. A program that is neither

@@ -21,12 +21,14 @@ const (
 
 // spare adds the restart of a unit. One that runs containers takes them along, unless both the engine
 // that stops and the one that starts have live-restore: it is reloaded first, if that turns it on, or else
-// waits for the manager's permit. Where a bridge of its is about to be made anew it waits for that. An
+// waits for the manager's permit. So it does where another engine starts than the containers have, and it
+// starts once none runs. Where a bridge of its is about to be made anew it waits for that. An
 // engine that is still starting, or whose host does not run, is not asked and restarted as any other unit.
 func (b *builder) spare(s Step, want, unit state.Unit) {
 	ref := containersRef(s.Target.Name)
 	unknown := has(b.observed.Unknown, ref)
 	var first []Step
+	s.Disruption = min(s.Disruption, state.Restart) // more only where containers run
 	switch bridge := b.nextBridge(s.Target.Name); {
 	case want.Engine == nil, unit.Engine == nil && !unknown:
 	case bridge != "" && s.Blocked == "":
@@ -39,6 +41,8 @@ func (b *builder) spare(s Step, want, unit state.Unit) {
 	case len(b.observed.Containers) == 0 && !unknown:
 		first = []Step{{Action: Check, Target: ref, After: NoneRuns, Reason: "none may run, since it would end", Unowned: true}}
 		s.Reason += "; no container runs"
+	case b.loses(s.Target.Name, want):
+		first = b.startWithout(&s, want, unit)
 	default:
 		b.end(&s, want, unit)
 		first = []Step{{Action: Check, Target: ref, After: OnRecord, Reason: "those that end and are not Kubernetes' go on record", Unowned: true}}
@@ -55,7 +59,7 @@ func (b *builder) spare(s Step, want, unit state.Unit) {
 // goOn is true if no container ends: live-restore is on, or a reload turns it on.
 func (b *builder) goOn(name string, want, unit state.Unit) bool {
 	switch {
-	case unit.Engine == nil || !want.Engine.LiveRestore:
+	case unit.Engine == nil || !want.Engine.LiveRestore || b.loses(name, want):
 		return false
 	case unit.Engine.LiveRestore:
 		return true
@@ -93,7 +97,7 @@ func (b *builder) end(s *Step, want, unit state.Unit) {
 	serves, ends := b.serves(want.Engine.Users), b.ends(name, want, unit)
 	s.Disruption, s.Also = state.Recreate, []Disturbance{{Target: ref, Disruption: state.Recreate}}
 	r := &state.Recreation{Maker: name, Plan: restartHash(s), Containers: b.toResume()}
-	r.Permitted = b.permit == r.Plan || !serves
+	r.Permitted = b.permit == r.Plan || !serves || b.begun(r.Plan) && b.ledger.Recreated.Permitted
 	if b.plan.Asks == nil && serves && (s.Blocked == "" || s.Waits) {
 		b.plan.Asks = &Ask{Plan: r.Plan, Disruption: state.Recreate, Message: fmt.Sprintf("%s: %s; restarting it %s", name, s.Reason, ends)}
 	}
@@ -118,6 +122,8 @@ func (b *builder) ends(name string, want, unit state.Unit) string {
 		ends = "ends all containers"
 	}
 	switch {
+	case b.loses(name, want):
+		return ends + ", since none outlives such a change"
 	case !want.Engine.LiveRestore:
 		return ends + ", since docker.liveRestore is false"
 	case unit.Engine == nil:

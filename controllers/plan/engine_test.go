@@ -14,6 +14,12 @@ func TestPlanOfARestartOfTheEngine(t *testing.T) {
 		set(*o, docker, func(u *state.Unit) { u.Engine = &state.Engine{LiveRestore: on} })
 	}
 	without := func(d *state.Host) { d.Units[docker].Engine.LiveRestore = false }
+	lost := func(d, o *state.Host) {
+		lives(o, true)
+		u := d.Units[docker]
+		u.Inputs = append(u.Inputs, state.Input{Name: daemon + " (lasting keys)", Path: daemon, Hash: "lasting2", Disruption: state.Recreate})
+		d.Units[docker] = u
+	}
 	for _, c := range []struct {
 		name, reason, permit string
 		change               func(d, o *state.Host, l *state.Ledger)
@@ -75,6 +81,34 @@ func TestPlanOfARestartOfTheEngine(t *testing.T) {
 			without(d)
 			joins(o, l)
 		}},
+		{"engine-lost", "live-restore keeps no container for a docker that would not know it", "", func(d, o *state.Host, _ *state.Ledger) {
+			lost(d, o)
+		}},
+		{"engine-lost-permitted", "so none runs when that docker starts, and no kubelet that would start another in its place", permit, func(d, o *state.Host, _ *state.Ledger) {
+			lost(d, o)
+		}},
+		{"engine-lost-killed", "what was begun with a permit is finished with the API away", "", func(d, o *state.Host, l *state.Ledger) {
+			lost(d, o)
+			l.Recreated = &state.Recreation{Maker: docker, Plan: plan.New(*d, *o, *l).Asks.Plan, Permitted: true, Containers: []string{web}}
+			delete(o.Containers, web)
+			o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive, Invocation: kubelet + "-run1"}
+		}},
+		{"engine-lost-empty", "where no container runs none is lost", "", func(d, o *state.Host, _ *state.Ledger) {
+			lost(d, o)
+			o.Containers = map[string]state.Container{}
+		}},
+		{"engine-lost-masked", "nothing is stopped for it that would not start again, and nobody is asked", "", func(d, o *state.Host, _ *state.Ledger) {
+			lost(d, o)
+			set(*o, kubelet, func(u *state.Unit) { u.Enablement = state.Masked })
+		}},
+		{"engine-lost-joins", "a host that joins waits for nobody, but its containers are stopped as well", "", func(d, o *state.Host, l *state.Ledger) {
+			lost(d, o)
+			joins(o, l)
+		}},
+		{"engine-lost-with-docker0", "one stop is enough for both", permit, func(d, o *state.Host, _ *state.Ledger) {
+			lost(d, o)
+			o.Files[subnetEnv] = seen(newLease)
+		}},
 		{"bridge-joins", "so does one whose docker0 docker has made before flannel came", "", func(d, o *state.Host, l *state.Ledger) {
 			d.Units[docker].Inputs[1].Hash = "rest1"
 			lives(o, true)
@@ -86,7 +120,7 @@ func TestPlanOfARestartOfTheEngine(t *testing.T) {
 			d, o, l := chained(t)
 			withPods(&o)
 			u := d.Units[docker]
-			u.Engine = &state.Engine{LiveRestore: true, Users: []string{kubelet}}
+			u.Engine = &state.Engine{LiveRestore: true, Users: []string{kubelet}, Socket: "docker.socket"}
 			d.Units[docker] = u
 			d.Files[daemon] = file(`{"data-root": "/data"}`, state.ComponentDocker)
 			d.Units[docker].Inputs[1].Hash = "rest2"
@@ -113,4 +147,27 @@ func joins(o *state.Host, l *state.Ledger) {
 	delete(o.Containers, pod)
 	o.Units[kubelet] = state.Unit{Enablement: state.Enabled, Activity: state.Inactive}
 	delete(l.Started, kubelet)
+}
+
+func TestWhatADockerOfSomebodyElsesWasStartedWithIsKnownFromItsFile(t *testing.T) {
+	keys := map[string]any{"data-root": "/var/lib/docker"}
+	for content, lost := range map[string]bool{
+		`{"debug": true}`: false, `{"data-root": "/var/lib/docker"}`: false, `{"data-root": "/old"}`: true, `[`: true,
+	} {
+		d, o, l := chained(t)
+		withPods(&o)
+		hash, err := state.HashKeys(nil, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := d.Units[docker]
+		u.Engine = &state.Engine{LiveRestore: true, Users: []string{kubelet}}
+		u.Inputs = append(u.Inputs, state.Input{Name: daemon + " (lasting keys)", Path: daemon, Hash: hash, Disruption: state.Recreate, Keys: keys})
+		d.Units[docker] = u
+		o.Files[daemon] = seen(content)
+		set(o, docker, func(u *state.Unit) { u.Engine, u.Invocation = &state.Engine{LiveRestore: true}, "somebody's" })
+		if p := plan.New(d, o, l); (p.Asks != nil) != lost || p.Disruption() < state.Restart {
+			t.Errorf("started with %s by somebody else it asks for %+v, want a permit %v:\n%s", content, p.Asks, lost, p)
+		}
+	}
 }

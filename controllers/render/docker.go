@@ -19,6 +19,10 @@ func renderDocker(n resolve.Node) (state.Host, error) {
 		return host, err
 	}
 	host.Files[resolve.PathDaemonJSON] = file(content)
+	read, err := daemonInputs(daemon, content)
+	if err != nil {
+		return host, err
+	}
 	if err := dockerFiles(host, n.Docker); err != nil {
 		return host, err
 	}
@@ -27,14 +31,10 @@ func renderDocker(n resolve.Node) (state.Host, error) {
 		return host, err
 	}
 	host.Files[unit] = file(content)
-	live, rest, err := daemonInputs(daemon)
-	if err != nil {
-		return host, err
-	}
 	host.Units[resolve.UnitDocker] = state.Unit{
 		Enablement: state.Enabled, Activity: state.Active, Needs: podNetwork(),
-		Inputs: append([]state.Input{live, rest}, inputs(host, unit, resolve.PathDockerProxyEnv)...),
-		Engine: &state.Engine{LiveRestore: n.Docker.LiveRestore, Users: []string{resolve.UnitKubelet}},
+		Inputs: append(read, inputs(host, unit, resolve.PathDockerProxyEnv)...),
+		Engine: &state.Engine{LiveRestore: n.Docker.LiveRestore, Users: []string{resolve.UnitKubelet}, Socket: resolve.UnitDockerSocket},
 	}
 	return host, nil
 }
@@ -89,14 +89,29 @@ var dockerReloads = map[string]bool{
 	"default-ipc-mode": false, "default-cgroupns-mode": false,
 }
 
+// dockerLasting are the keys, with dockerd's defaults, that say where it finds its containers and what
+// they are made with: with others a dockerd that starts does not know those that run, or not as they are,
+// whatever live-restore is (docs.docker.com/engine/daemon/live-restore, "Live restore upon restart").
+var dockerLasting = map[string]any{
+	"data-root": "/var/lib/docker", "exec-root": "/var/run/docker",
+	"storage-driver": nil, "storage-opts": nil, "userns-remap": nil, "exec-opts": nil,
+	"containerd": nil, "containerd-namespace": "moby",
+}
+
 // daemonInputs splits daemon.json by what it takes to make dockerd read it. Keys whose absence a
 // reload does not notice count with their name among the others, so that adding or removing one is
 // a restart and changing it a reload.
-func daemonInputs(daemon map[string]any) (live, rest state.Input, err error) {
+func daemonInputs(daemon map[string]any, content []byte) (read []state.Input, err error) {
+	lasting, err := state.HashKeys(content, dockerLasting)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", resolve.PathDaemonJSON, err)
+	}
 	reloaded, others := map[string]any{}, map[string]any{}
 	for key, value := range daemon {
 		noticed, reloads := dockerReloads[key]
+		_, lasts := dockerLasting[key]
 		switch {
+		case lasts:
 		case !reloads:
 			others[key] = value
 		case noticed:
@@ -112,9 +127,10 @@ func daemonInputs(daemon map[string]any) (live, rest state.Input, err error) {
 		}
 		return state.Input{Name: resolve.PathDaemonJSON + " (" + name + ")", Path: resolve.PathDaemonJSON, Hash: state.Hash(content), Disruption: d}
 	}
-	live = input("keys that dockerd reloads", reloaded, state.Reload)
-	rest = input("keys that need a restart", others, state.Restart)
-	return live, rest, err
+	lost := input("keys that containers do not outlive", daemon, state.Recreate)
+	lost.Hash, lost.Keys = lasting, dockerLasting
+	read = []state.Input{input("keys that dockerd reloads", reloaded, state.Reload), input("keys that need a restart", others, state.Restart), lost}
+	return read, err
 }
 
 func dockerFiles(host state.Host, d resolve.Docker) error {

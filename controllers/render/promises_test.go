@@ -101,6 +101,7 @@ func TestAChangeDisturbsOnlyWhoReadsIt(t *testing.T) {
 	}
 	otherCA, _ := resolvetest.Pair(t, 9)
 	live, rest := resolve.PathDaemonJSON+" (keys that dockerd reloads): Reload", resolve.PathDaemonJSON+" (keys that need a restart): Restart"
+	lasting := resolve.PathDaemonJSON + " (keys that containers do not outlive): Recreate"
 	cases := map[string]struct {
 		reason string
 		change change
@@ -110,8 +111,8 @@ func TestAChangeDisturbsOnlyWhoReadsIt(t *testing.T) {
 		"LastMirror":  {"the list stays, empty, so that a reload notices", node(func(n *v1alpha1.NodeConfigSpec) { n.Docker.RegistryMirrors = nil }), []string{"docker.service " + live}},
 		"DebugOff":    {"dockerd reloads a value that changes", daemon(`"debug":true`, `"debug":false`), []string{"docker.service " + live}},
 		"Insecure":    {"dockerd keeps the old value of this key when it is gone", daemon(`"insecure-registries":["10.0.0.0/8"],`, ``), []string{"docker.service " + live, "docker.service " + rest}},
-		"Storage":     {"only a restart changes the storage driver", daemon("overlay2", "btrfs"), []string{"docker.service " + rest}},
-		"DataRoot":    {"only a restart moves the data", node(func(n *v1alpha1.NodeConfigSpec) { n.Docker.DataRoot = new("/data/other") }), []string{"docker.service " + rest}},
+		"Storage":     {"only a restart changes the storage driver", daemon("overlay2", "btrfs"), []string{"docker.service " + lasting}},
+		"DataRoot":    {"only a restart moves the data", node(func(n *v1alpha1.NodeConfigSpec) { n.Docker.DataRoot = new("/data/other") }), []string{"docker.service " + lasting}},
 		"Proxy":       {"the environment is read at the start", secret("proxy", "url", "http://other.example.com:3128"), []string{"docker.service " + resolve.PathDockerProxyEnv + ": Restart"}},
 		"RegistryCA":  {"dockerd reads certs.d at each pull", secret("registry", "ca.crt", otherCA), nil},
 		"Login":       {"credentials are read at each pull", secret("registry-login-2", ".dockerconfigjson", `{"auths":{"registry.example.com":{"auth":"YTpi"}}}`), nil},
@@ -126,7 +127,7 @@ func TestAChangeDisturbsOnlyWhoReadsIt(t *testing.T) {
 		"Sysctl":      {"no unit reads it", node(func(n *v1alpha1.NodeConfigSpec) { n.Sysctls["net.core.somaxconn"] = "1024" }), nil},
 		"File":        {"no unit reads it", node(func(n *v1alpha1.NodeConfigSpec) { n.Files[0].Contents = new("other") }), nil},
 		"UserDropIn":  {"that unit alone", node(func(n *v1alpha1.NodeConfigSpec) { n.Units[0].DropIns[0].Contents = "[Service]\nNice=6\n" }), []string{"example.service /etc/systemd/system/example.service.d/20-b.conf: Restart"}},
-		"CgroupSplit": {"docker's, and the kubelet follows (SB028)", node(func(n *v1alpha1.NodeConfigSpec) { n.Docker.CgroupDriver = new(v1alpha1.CgroupDriverSystemd) }), []string{"docker.service " + rest, "kubelet.service " + resolve.PathKubeletConfig + ": Restart"}},
+		"CgroupSplit": {"docker's, and the kubelet follows (SB028)", node(func(n *v1alpha1.NodeConfigSpec) { n.Docker.CgroupDriver = new(v1alpha1.CgroupDriverSystemd) }), []string{"docker.service " + lasting, "kubelet.service " + resolve.PathKubeletConfig + ": Restart"}},
 	}
 	before := inputsOf(mustRender(t, resolvetest.Load(t, "full")))
 	for name, tc := range cases {

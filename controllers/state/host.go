@@ -178,6 +178,8 @@ type Engine struct {
 	LiveRestore bool
 	// Users is desired only: units that start containers of the cluster on it.
 	Users []string
+	// Socket is desired only: the unit that starts the engine when somebody connects; empty for none.
+	Socket string
 }
 
 // CommandRule is what a unit's effective command line is held to, since a drop-in of somebody else's
@@ -199,8 +201,12 @@ type Input struct {
 	Path string
 	// Hash is the hex SHA-256 of what the unit reads.
 	Hash string
-	// Disruption that makes the unit read it again: Reload, Restart or Recreate.
+	// Disruption that makes the unit read it again: Reload, Restart or, where containers do not outlive
+	// the restart of an engine, Recreate.
 	Disruption Disruption
+	// Keys are those of the JSON object in Path that Hash is of, by HashKeys. With them what a unit has
+	// read that somebody else started is known from the file as it is. Nil where Hash is of something else.
+	Keys map[string]any
 }
 
 // Reads are the hashes of the unit's inputs by name, as the ledger records them.
@@ -210,6 +216,12 @@ func (u Unit) Reads() map[string]string {
 		m[in.Name] = in.Hash
 	}
 	return m
+}
+
+// Loses is true if containers of an engine that was started with other inputs do not outlive its restart,
+// whatever live-restore is.
+func (u Unit) Loses(started map[string]string) bool {
+	return slices.ContainsFunc(u.Inputs, func(in Input) bool { return in.Disruption == Recreate && started[in.Name] != in.Hash })
 }
 
 // Component orders the chain: a component's steps come after those of the components before it.
