@@ -111,7 +111,7 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
-func TestDownNeedsEvidence(t *testing.T) {
+func TestANodeIsTakenForDownOrGoneByEvidenceOnly(t *testing.T) {
 	with := func(status corev1.ConditionStatus) *corev1.Node {
 		return &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{
 			{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionUnknown},
